@@ -1,0 +1,103 @@
+/**
+ * The engine port: what the mesh needs from anything that turns messages into tokens. Three implement it
+ * (`llama`, `upstream`, `scripted`) and one contract suite binds them (`test/contract/engine.contract.ts`).
+ * A run is pushed, not pulled: the caller grants tokens, the engine calls back with events, and both sides are
+ * synchronous, so that a pure engine and a child process look alike. Positions count generated tokens from 0
+ * over the whole answer, also across a resume, so that gaps and repeats show.
+ */
+import type { Failure } from '../errors.ts';
+import type { ModelId } from '../ids.ts';
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly content: string;
+  readonly name?: string;
+}
+
+export interface Sampling {
+  /** 0 = greedy. */
+  readonly temperature: number;
+  readonly topP: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly seed?: number;
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
+  /** At most `LIMITS.stopSequences`; never part of the text. */
+  readonly stop: readonly string[];
+  /** At least 1; absent = until the model ends or the context is full. */
+  readonly maxTokens?: number;
+}
+
+/** What another engine already produced of this answer: generation goes on after it. */
+export interface Resume {
+  /** Number of tokens produced so far = the position of the next one. */
+  readonly tokens: number;
+  /** Their ids, when the engine that made them gave ids (same length as `tokens`), else empty. */
+  readonly tokenIds: readonly number[];
+  /** The text that already left; the engine sends only what comes after it. */
+  readonly text: string;
+}
+
+export interface ChatJob {
+  readonly model: ModelId;
+  readonly messages: readonly ChatMessage[];
+  readonly sampling: Sampling;
+  readonly resume?: Resume;
+}
+
+export type FinishReason = 'stop' | 'length';
+
+export interface Usage {
+  readonly promptTokens: number;
+  /** Of the whole answer, resumed tokens included, the end-of-text token not. */
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+}
+
+export type EngineEvent =
+  /** A sign of life while nothing can be shown yet (loading, prefill, waiting upstream); at most every 5 s needed. */
+  | { readonly type: 'progress'; readonly promptTokensDone: number; readonly promptTokens: number }
+  /** `text` may be '' while bytes of a character or of a possible stop sequence are held back. `tokenIds` is empty where the engine has none; then `tokens` counts. */
+  | {
+      readonly type: 'tokens';
+      readonly position: number;
+      readonly tokens: number;
+      readonly tokenIds: readonly number[];
+      readonly text: string;
+    }
+  /** Exactly one of `ended` and `failed` comes last, once; nothing after it. A cancelled run ends with neither. */
+  | { readonly type: 'ended'; readonly finishReason: FinishReason; readonly usage: Usage }
+  | { readonly type: 'failed'; readonly failure: Failure };
+
+export interface EngineRun {
+  /** Allows `tokens` more tokens to be produced; a run starts with none granted and must not exceed the sum. */
+  grant(tokens: number): void;
+  /** Ends the run and frees its slot within 250 ms; idempotent; no event follows. */
+  cancel(): void;
+}
+
+export type ModelState = 'ready' | 'on-disk' | 'loading' | 'failed';
+
+/** A model as one engine offers it. */
+export interface EngineModel {
+  readonly model: ModelId;
+  readonly state: ModelState;
+  /** Why, when `state` is `failed`. */
+  readonly problem?: string;
+  /** sha256 of the weights, 64 hex digits; '' where it cannot be proved (upstreams). Resuming by token ids needs equal digests. */
+  readonly digest: string;
+  /** Longest prompt + answer, in tokens; 0 = unknown. */
+  readonly contextTokens: number;
+  /** Requests served at once. */
+  readonly slots: number;
+  /** Expected time to make it ready, 0 when it is. */
+  readonly loadMs: number;
+}
+
+export interface Engine {
+  readonly kind: 'llama' | 'upstream' | 'scripted';
+  models(): readonly EngineModel[];
+  /** Starts one answer. Events may come during this call or later, never after `ended`, `failed` or `cancel()`. */
+  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun;
+}
