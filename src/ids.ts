@@ -23,23 +23,23 @@ const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._\-:/@+]{0,127}$/;
 const FINGERPRINT = /^[0-9a-f]{16}$/;
 
 export function parseNodeId(text: unknown): NodeId | undefined {
-  return matches(text, NODE_ID) ? (text as NodeId) : undefined;
+  return isNodeId(text) ? text : undefined;
 }
 
 export function parseRequestId(text: unknown): RequestId | undefined {
-  return matches(text, REQUEST_ID) ? (text as RequestId) : undefined;
+  return isRequestId(text) ? text : undefined;
 }
 
 export function parseModelId(text: unknown): ModelId | undefined {
-  return matches(text, MODEL_ID) ? (text as ModelId) : undefined;
+  return isModelId(text) ? text : undefined;
 }
 
 export function parseSwarmFingerprint(text: unknown): SwarmFingerprint | undefined {
-  return matches(text, FINGERPRINT) ? (text as SwarmFingerprint) : undefined;
+  return isSwarmFingerprint(text) ? text : undefined;
 }
 
 export function parseParamsFingerprint(text: unknown): ParamsFingerprint | undefined {
-  return matches(text, FINGERPRINT) ? (text as ParamsFingerprint) : undefined;
+  return isParamsFingerprint(text) ? text : undefined;
 }
 
 /** Orders ids the same way on every machine (never `localeCompare`). */
@@ -52,6 +52,24 @@ export function shortNodeId(node: NodeId): string {
   return node.slice(-8);
 }
 
-function matches(text: unknown, pattern: RegExp): text is string {
-  return typeof text === 'string' && pattern.test(text);
+// The only places where a checked string gets its brand.
+
+function isNodeId(text: unknown): text is NodeId {
+  return typeof text === 'string' && NODE_ID.test(text);
+}
+
+function isRequestId(text: unknown): text is RequestId {
+  return typeof text === 'string' && REQUEST_ID.test(text);
+}
+
+function isModelId(text: unknown): text is ModelId {
+  return typeof text === 'string' && MODEL_ID.test(text);
+}
+
+function isSwarmFingerprint(text: unknown): text is SwarmFingerprint {
+  return typeof text === 'string' && FINGERPRINT.test(text);
+}
+
+function isParamsFingerprint(text: unknown): text is ParamsFingerprint {
+  return typeof text === 'string' && FINGERPRINT.test(text);
 }

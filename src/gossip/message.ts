@@ -19,7 +19,7 @@ export interface ModelCapability {
 export interface ModelLoad {
   readonly busy: number;
   readonly queued: number;
-  /** Mean time between departures of one slot. */
+  /** Mean time between departures of the whole node when it is full: service time / slots. */
   readonly slotMs: number;
   readonly prefillUsPerToken: number;
   /** Time of one token. */

@@ -7,7 +7,7 @@ import type { Failure } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
 import type { ModelId, NodeId, RequestId } from '../ids.ts';
 import type { EngineModel } from '../inference/engine.ts';
-import type { Considered, Refusal } from '../placement/placement.ts';
+import type { ExplainRecord } from '../placement/explain.ts';
 
 /** What can happen to a node's core. Times are ms of the node's monotonic clock, which counts suspend where the platform can tell. */
 export type Input =
@@ -41,14 +41,26 @@ export type Input =
   // Requests that entered at this node.
   | { readonly type: 'request-arrived'; readonly requestId: RequestId; readonly request: RequestSummary }
   /** A node took it, refused it or ended it; what was seen teaches the next placement. */
-  | { readonly type: 'try-started'; readonly requestId: RequestId; readonly node: NodeId }
+  | {
+      readonly type: 'try-started';
+      readonly requestId: RequestId;
+      readonly node: NodeId;
+      /** Position of the first token that is asked of it: 0 unless an answer goes on there. */
+      readonly resumedAt: number;
+    }
   | {
       readonly type: 'first-token-seen';
       readonly requestId: RequestId;
       readonly node: NodeId;
       readonly elapsedMs: number;
     }
-  | { readonly type: 'try-ended'; readonly requestId: RequestId; readonly node: NodeId; readonly outcome: TryOutcome }
+  | {
+      readonly type: 'try-ended';
+      readonly requestId: RequestId;
+      readonly node: NodeId;
+      /** Tokens it produced. */ readonly tokens: number;
+      readonly outcome: TryOutcome;
+    }
   /** The ranked list is used up or out of date (an answer must go on elsewhere): place again without `excluded`. */
   | { readonly type: 'replan-wanted'; readonly requestId: RequestId; readonly excluded: readonly NodeId[] }
   | {
@@ -150,12 +162,11 @@ export type Effect =
     }
   | { readonly type: 'drained' };
 
-/** What placement decided, with everything the explain record shows. */
+/** What placement decided, and the record that explains it to people. */
 export interface DispatchPlan {
   readonly ranked: readonly NodeId[];
   readonly levelMs: number;
-  readonly considered: readonly Considered[];
-  readonly refused: ReadonlyMap<NodeId, Refusal>;
+  readonly explain: ExplainRecord;
 }
 
 export interface StepResult {

@@ -1,0 +1,259 @@
+/**
+ * What does the mesh hop cost? client -> node A -> node B -> upstream, against the same client direct, through one
+ * nginx, and through nginx -> TLS 1.3 -> nginx, all in one run and interleaved block by block, because a shared machine drifts.
+ * Prints added time to first token, added delay per token, CPU per token and per short request, and 1,000 streams.
+ * `npm run bench -- hop [blocks]`; needs Debian's `nginx` for two of its columns and says so when it is missing.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { startNodeProcess } from '../src/node/node-process.io.ts';
+import type { LoadJob, LoadResult } from './load.io.ts';
+import { hasNginx, startPlain, startTlsPair } from './nginx.io.ts';
+import { median } from './stats.ts';
+
+interface Target {
+  readonly name: string;
+  readonly url: string;
+  readonly model: string;
+  readonly pids: () => readonly number[];
+}
+
+interface Row {
+  readonly firstTokenUs: number;
+  readonly transitUs: number;
+  readonly cpuUsPerToken: number;
+  readonly cpuUsPerRequest: number;
+  readonly tokensPerSecond: number;
+  readonly bad: number;
+}
+
+interface Shape {
+  readonly title: string;
+  readonly job: Pick<LoadJob, 'streams' | 'requests' | 'tokens' | 'stream'>;
+  readonly tokensPerSecond: number;
+}
+
+/** Clock ticks per second of /proc/PID/stat. Source: Linux, fixed for user space. */
+const TICKS_PER_SECOND = 100;
+
+const SHAPES: readonly Shape[] = [
+  { title: '1 stream', job: { streams: 1, requests: 12, tokens: 20, stream: true }, tokensPerSecond: 20 },
+  { title: '50 streams', job: { streams: 50, requests: 100, tokens: 40, stream: true }, tokensPerSecond: 20 },
+  { title: '200 streams', job: { streams: 200, requests: 400, tokens: 40, stream: true }, tokensPerSecond: 20 },
+  {
+    title: 'short requests, 64 at once',
+    job: { streams: 64, requests: 1_500, tokens: 1, stream: false },
+    tokensPerSecond: 0,
+  },
+  {
+    title: '1,000 streams of 20 tok/s',
+    job: { streams: 1_000, requests: 1_000, tokens: 60, stream: true },
+    tokensPerSecond: 20,
+  },
+];
+
+const run = promisify(execFile);
+const fakeUpstream = fileURLToPath(new URL('fake-upstream.io.ts', import.meta.url));
+const loadGenerator = fileURLToPath(new URL('load.io.ts', import.meta.url));
+
+export async function main(args: readonly string[]): Promise<void> {
+  const blocks = Math.max(1, Number(args[0] ?? 6) || 6);
+  const folder = await mkdtemp(join(tmpdir(), 'skein-bench-'));
+  const stops: (() => Promise<unknown>)[] = [async () => rm(folder, { recursive: true, force: true })];
+  try {
+    for (const tokensPerSecond of [...new Set(SHAPES.map((shape) => shape.tokensPerSecond))]) {
+      // One upstream speed after the other; everything inside is interleaved.
+      // eslint-disable-next-line no-await-in-loop
+      const targets = await startTargets(join(folder, `speed-${tokensPerSecond}`), tokensPerSecond, stops);
+      for (const shape of SHAPES.filter((one) => one.tokensPerSecond === tokensPerSecond)) {
+        // eslint-disable-next-line no-await-in-loop
+        print(shape, targets, await measure(shape, targets, blocks));
+      }
+    }
+  } finally {
+    for (const stop of stops.reverse()) {
+      // In reverse order of starting.
+      // eslint-disable-next-line no-await-in-loop
+      await stop();
+    }
+  }
+}
+
+async function startTargets(
+  folder: string,
+  tokensPerSecond: number,
+  stops: (() => Promise<unknown>)[],
+): Promise<readonly Target[]> {
+  await mkdir(join(folder, 'b'), { recursive: true });
+  const upstream = spawn(
+    process.execPath,
+    [fakeUpstream, '--port', '0', '--tokens-per-second', String(tokensPerSecond), '--stamp'],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  stops.push(async () => end(upstream));
+  const port = await portOf(upstream);
+  const direct = `http://127.0.0.1:${port}`;
+  const targets: Target[] = [{ name: 'direct', url: direct, model: 'fake', pids: () => [] }];
+  if (hasNginx()) {
+    const plain = await startPlain(folder, port);
+    const pair = await startTlsPair(join(folder, 'tls'), port);
+    stops.push(plain.stop, pair.stop);
+    targets.push(
+      { name: 'nginx', url: plain.url, model: 'fake', pids: plain.pids },
+      { name: 'nginx-TLS-nginx', url: pair.url, model: 'fake', pids: pair.pids },
+    );
+  } else say('nginx or openssl is not installed: its two columns are missing (apt-get install nginx openssl)');
+  const config = join(folder, 'b', 'bench.toml');
+  await writeFile(config, `[[upstreams]]\nname = "fake"\nurl = "${direct}/v1"\nslots = 1100\ncontext-tokens = 100000\n`);
+  const front = await startNodeProcess({ home: join(folder, 'a'), args: ['--no-default-model'] });
+  const back = await startNodeProcess({
+    home: join(folder, 'b'),
+    command: ['join', front.invite],
+    args: ['--no-default-model', '--config', config],
+  });
+  stops.push(
+    async () => front.end('SIGTERM'),
+    async () => back.end('SIGTERM'),
+  );
+  targets.push({ name: 'skein A-B', url: front.api, model: 'fake', pids: () => [front.pid, back.pid] });
+  await untilServed(front.api);
+  return targets;
+}
+
+/** Blocks of all targets in turn; a first block warms everything up and is not counted. */
+async function measure(
+  shape: Shape,
+  targets: readonly Target[],
+  blocks: number,
+): Promise<ReadonlyMap<string, readonly Row[]>> {
+  const rows = new Map<string, Row[]>(targets.map(({ name }) => [name, []]));
+  for (let block = 0; block <= blocks; block += 1) {
+    for (const target of targets) {
+      // Measured alone, one after the other.
+      // eslint-disable-next-line no-await-in-loop
+      const row = await measureOnce(shape, target);
+      if (block > 0) rows.get(target.name)?.push(row);
+    }
+  }
+  return rows;
+}
+
+async function measureOnce({ job }: Shape, target: Target): Promise<Row> {
+  const before = cpuUs(target.pids());
+  const { stdout } = await run(
+    process.execPath,
+    [loadGenerator, JSON.stringify({ ...job, url: target.url, model: target.model })],
+    { timeout: 120_000 },
+  );
+  const usedUs = cpuUs(target.pids()) - before;
+  const result = JSON.parse(stdout) as LoadResult;
+  return {
+    firstTokenUs: result.firstTokenUs[0],
+    transitUs: result.transitUs[0],
+    cpuUsPerToken: usedUs / Math.max(1, result.tokens),
+    cpuUsPerRequest: usedUs / job.requests,
+    tokensPerSecond: result.tokensPerSecond,
+    bad: result.truncated + result.errors,
+  };
+}
+
+function print(shape: Shape, targets: readonly Target[], rows: ReadonlyMap<string, readonly Row[]>): void {
+  const direct = rows.get('direct') ?? [];
+  say(`\n${shape.title} (${direct.length} blocks; min / median / max)`);
+  for (const target of targets) {
+    const own = rows.get(target.name) ?? [];
+    const added = (pick: (row: Row) => number): string =>
+      spread(own.map((row, index) => (pick(row) - pick(direct[index] ?? row)) / 1_000));
+    const columns = [`added first token ms ${added((row) => row.firstTokenUs)}`];
+    if (shape.job.stream)
+      columns.push(
+        `added per token ms ${added((row) => row.transitUs)}`,
+        `CPU us/token ${spread(own.map((row) => row.cpuUsPerToken))}`,
+      );
+    else columns.push(`CPU us/request ${spread(own.map((row) => row.cpuUsPerRequest))}`);
+    if (shape.job.streams >= 1_000)
+      columns.push(
+        `tok/s / direct ${spread(
+          own.map((row, index) => row.tokensPerSecond / (direct[index]?.tokensPerSecond ?? 1)),
+          3,
+        )}`,
+      );
+    columns.push(`bad ${own.reduce((sum, row) => sum + row.bad, 0)}`);
+    say(`  ${target.name.padEnd(16)} ${columns.join('   ')}`);
+  }
+  printRatios(shape, rows);
+}
+
+/** skein against the TLS pair, as the median of the ratios of each block. */
+function printRatios(shape: Shape, rows: ReadonlyMap<string, readonly Row[]>): void {
+  const [own, pair, direct] = ['skein A-B', 'nginx-TLS-nginx', 'direct'].map((name) => rows.get(name) ?? []);
+  if (own === undefined || pair === undefined || direct === undefined || pair.length === 0) return;
+  const ratio = (pick: (row: Row) => number, base: (row: Row | undefined) => number): number[] =>
+    own.map((row, index) => (pick(row) - base(direct[index])) / (pick(pair[index] ?? row) - base(direct[index])));
+  const none = (): number => 0;
+  const texts = [
+    `first token ${spread(
+      ratio(
+        (row) => row.firstTokenUs,
+        (row) => row?.firstTokenUs ?? 0,
+      ),
+    )}`,
+  ];
+  if (shape.job.stream) texts.push(`CPU per token ${spread(ratio((row) => row.cpuUsPerToken, none))}`);
+  else texts.push(`CPU per request ${spread(ratio((row) => row.cpuUsPerRequest, none))}`);
+  say(`  skein / TLS pair: ${texts.join('   ')}`);
+}
+
+function spread(values: readonly number[], digits: number = 2): string {
+  const text = (value: number): string => value.toFixed(digits);
+  return `${text(Math.min(...values))} / ${text(median(values))} / ${text(Math.max(...values))}`;
+}
+
+function cpuUs(pids: readonly number[]): number {
+  let ticks = 0;
+  for (const pid of pids) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return (ticks * 1e6) / TICKS_PER_SECOND;
+}
+
+async function untilServed(api: string): Promise<void> {
+  const deadlineMs = performance.now() + 20_000;
+  while (performance.now() < deadlineMs) {
+    const body = JSON.stringify({ model: 'fake', max_tokens: 1, messages: [{ role: 'user', content: 'ready?' }] });
+    // eslint-disable-next-line no-await-in-loop
+    const response = await fetch(`${api}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    // eslint-disable-next-line no-await-in-loop
+    await response.arrayBuffer();
+    if (response.ok) return;
+  }
+  throw new Error('the mesh does not answer for the fake upstream');
+}
+
+async function portOf(child: ChildProcess): Promise<number> {
+  if (child.stdout === null) throw new Error('no stdout');
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  return (JSON.parse(line) as { port: number }).port;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

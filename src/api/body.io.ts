@@ -1,0 +1,60 @@
+/**
+ * Reads the body of a request into a text, within a number of bytes and a time. A declared length over the maximum is
+ * refused before a byte is read; what was refused is not kept, and Node discards the rest of it. A client that trickles
+ * holds one connection until the deadline and nothing else.
+ */
+import type { IncomingMessage } from 'node:http';
+import { fromUtf8 } from '../bytes.ts';
+import { type Failure, failure } from '../errors.ts';
+
+export interface BodyLimits {
+  readonly bodyBytes: number;
+  readonly bodyMs: number;
+}
+
+export type Body =
+  | { readonly type: 'text'; readonly text: string }
+  /** `isLate`: the rest may never come, so that the connection is of no further use. */
+  | { readonly type: 'refused'; readonly failure: Failure; readonly isLate: boolean }
+  | { readonly type: 'client-gone' };
+
+/** True when the declared length alone says no. */
+export function isDeclaredTooLarge(req: IncomingMessage, limits: BodyLimits): boolean {
+  return Number(req.headers['content-length'] ?? 0) > limits.bodyBytes;
+}
+
+export function bodyTooLarge(limits: BodyLimits): Failure {
+  return failure('body-too-large', `the body is larger than ${limits.bodyBytes} bytes, the most that is taken`);
+}
+
+export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Body> {
+  if (isDeclaredTooLarge(req, limits)) return { type: 'refused', failure: bodyTooLarge(limits), isLate: false };
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    const finish = (body: Body): void => {
+      clearTimeout(deadline);
+      req.off('data', onData).off('end', onEnd).off('close', onGone);
+      resolve(body);
+    };
+    const onData = (chunk: Uint8Array): void => {
+      bytes += chunk.length;
+      if (bytes > limits.bodyBytes) finish({ type: 'refused', failure: bodyTooLarge(limits), isLate: false });
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => finish(decode(Buffer.concat(chunks, bytes)));
+    const onGone = (): void => finish({ type: 'client-gone' });
+    const deadline = setTimeout(() => {
+      const late = failure('invalid-request', `the body did not arrive within ${limits.bodyMs / 1_000} s`);
+      finish({ type: 'refused', failure: late, isLate: true });
+    }, limits.bodyMs);
+    // 'close' follows an 'error', which has no more to say than that the client is gone.
+    req.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
+  });
+}
+
+function decode(bytes: Uint8Array): Body {
+  const text = fromUtf8(bytes);
+  if (text !== undefined) return { type: 'text', text };
+  return { type: 'refused', failure: failure('invalid-json', 'the body is not UTF-8'), isLate: false };
+}

@@ -1,0 +1,252 @@
+/**
+ * Whom to dial, at which addresses, and when? A book of nodes and their addresses, plus bootstrap addresses whose node
+ * nobody knows yet. A node that is not connected is dialled for ever, with a back-off that doubles from 1 s to
+ * 60 s and is spread at random; a new address is tried at once. Either side may dial; the one with the smaller id goes
+ * first, so that two nodes that hear of each other at the same time seldom meet twice. Up to `connectionsMax` nodes
+ * everybody connects to everybody; beyond that, a random choice keeps the number.
+ * Limits: nodes, addresses and bootstrap entries are bounded; the node unheard of for longest makes room.
+ * Source: ours; the back-off is the usual "equal jitter".
+ */
+import { compareIds, type NodeId, parseNodeId } from '../ids.ts';
+import { GOSSIP } from '../params.ts';
+import type { Prng } from '../prng.ts';
+
+const REDIAL_MS_MIN = 1_000;
+const REDIAL_MS_MAX = 60_000;
+/** Head start of the side with the smaller id. Source: guess: above a dial and a proof on a LAN. */
+const SECOND_SIDE_DELAY_MS = 250;
+/** A dial without an answer is over by then. Source: libp2p's own dial timeout of 10 s, plus slack. */
+const DIAL_TIMEOUT_MS = 15_000;
+/** A bootstrap address that led to a known node is dialled by itself again after this many failures of that node. */
+const OWNER_FAILURES_MAX = 3;
+const BOOTSTRAP_MAX = 64;
+const ADDRESS_CHARACTERS_MAX = 256;
+/** How far out to wake when there is nothing to dial. */
+const IDLE_MS = 3_600_000;
+
+export type AddressSource = 'bootstrap' | 'disk' | 'mdns' | 'identify' | 'gossip';
+
+export interface DialIntent {
+  /** Undefined: whoever answers there. */
+  readonly node: NodeId | undefined;
+  readonly addresses: readonly string[];
+}
+
+export interface DialPlan {
+  readonly dials: readonly DialIntent[];
+  readonly wakeAtMs: number;
+}
+
+export interface KnownPeer {
+  readonly node: NodeId;
+  readonly addresses: readonly string[];
+}
+
+export interface AddressBookOptions {
+  readonly local: NodeId;
+  readonly prng: Prng;
+  /** Nodes to be connected to. */
+  readonly connectionsMax: number;
+}
+
+interface Target {
+  readonly node: NodeId | undefined;
+  /** Best first: the last one that worked leads. */
+  addresses: string[];
+  state: 'idle' | 'dialling' | 'connected';
+  failures: number;
+  dialAtMs: number;
+  lastDialMs: number;
+  heardAtMs: number;
+}
+
+export class AddressBook {
+  readonly #options: AddressBookOptions;
+  readonly #nodes = new Map<NodeId, Target>();
+  readonly #bootstrap = new Map<string, Target>();
+  /** Which node answered at a bootstrap address. */
+  readonly #owners = new Map<string, NodeId>();
+
+  constructor(options: AddressBookOptions) {
+    this.#options = options;
+  }
+
+  /** Addresses for `node`, or of nobody known. Unusable ones are left out. */
+  learn(found: { node: NodeId | undefined; addresses: readonly string[]; source: AddressSource }, nowMs: number): void {
+    for (const raw of found.addresses) {
+      const { address, node } = splitAddress(raw);
+      if (address === undefined) continue;
+      // An address that names another node than its teller is that node's.
+      this.#learnOne({ node: node ?? found.node, address, source: found.source }, nowMs);
+    }
+  }
+
+  connected(node: NodeId, address: string, nowMs: number): void {
+    const plain = splitAddress(address).address;
+    const target = this.#targetOf(node, nowMs);
+    if (target === undefined) return;
+    target.state = 'connected';
+    target.failures = 0;
+    target.heardAtMs = nowMs;
+    if (plain === undefined) return;
+    // Inbound connections come from ports where nobody listens: only an address that we know can be confirmed.
+    if (target.addresses.includes(plain))
+      target.addresses = [plain, ...target.addresses.filter((one) => one !== plain)];
+    const bootstrap = this.#bootstrap.get(plain);
+    if (bootstrap === undefined) return;
+    bootstrap.state = 'idle';
+    bootstrap.failures = 0;
+    this.#owners.set(plain, node);
+    if (!target.addresses.includes(plain)) target.addresses = [plain, ...target.addresses].slice(0, ADDRESSES_MAX);
+  }
+
+  lost(node: NodeId, nowMs: number): void {
+    const target = this.#nodes.get(node);
+    if (target?.state !== 'connected') return; // it said goodbye before
+    target.state = 'idle';
+    target.dialAtMs = nowMs + this.#firstDelay(node) + this.#options.prng.nextBelow(100);
+  }
+
+  /** The node said goodbye: it is tried again, but not soon. */
+  left(node: NodeId, nowMs: number): void {
+    const target = this.#nodes.get(node);
+    if (target === undefined) return;
+    target.state = 'idle';
+    target.failures = Math.ceil(Math.log2(REDIAL_MS_MAX / REDIAL_MS_MIN)) + 1;
+    target.dialAtMs = nowMs + this.#backOff(target.failures);
+  }
+
+  /** Any dial that included this address came to nothing. */
+  dialFailed(address: string, nowMs: number): void {
+    const { address: plain, node } = splitAddress(address);
+    if (plain === undefined) return;
+    for (const target of this.#targets()) {
+      if (target.state !== 'dialling' || !target.addresses.includes(plain)) continue;
+      if (node === undefined || target.node === undefined || target.node === node) this.#fail(target, nowMs);
+    }
+  }
+
+  /** What to dial now, and when to ask again. */
+  plan(nowMs: number): DialPlan {
+    const due: Target[] = [];
+    let wakeAtMs = nowMs + IDLE_MS;
+    let busy = 0;
+    for (const target of this.#targets()) {
+      if (target.state === 'dialling' && nowMs >= target.lastDialMs + DIAL_TIMEOUT_MS) this.#fail(target, nowMs);
+      if (target.state !== 'idle') busy += 1;
+      if (target.state === 'dialling') wakeAtMs = Math.min(wakeAtMs, target.lastDialMs + DIAL_TIMEOUT_MS);
+      if (target.state !== 'idle' || this.#isOwned(target)) continue;
+      if (nowMs >= target.dialAtMs) due.push(target);
+      else wakeAtMs = Math.min(wakeAtMs, target.dialAtMs);
+    }
+    const dials: DialIntent[] = [];
+    for (const target of this.#shuffled(due)) {
+      if (busy + dials.length >= this.#options.connectionsMax) break;
+      target.state = 'dialling';
+      target.lastDialMs = nowMs;
+      wakeAtMs = Math.min(wakeAtMs, nowMs + DIAL_TIMEOUT_MS);
+      dials.push({ node: target.node, addresses: target.addresses });
+    }
+    return { dials, wakeAtMs };
+  }
+
+  addressesOf(node: NodeId): readonly string[] {
+    return this.#nodes.get(node)?.addresses ?? [];
+  }
+
+  /** Everybody with an address, in the order of ids: what is kept on disk. */
+  peers(): readonly KnownPeer[] {
+    return [...this.#nodes]
+      .filter(([, target]) => target.addresses.length > 0)
+      .map(([node, target]) => ({ node, addresses: target.addresses }))
+      .toSorted((left, right) => compareIds(left.node, right.node));
+  }
+
+  #learnOne(found: { node: NodeId | undefined; address: string; source: AddressSource }, nowMs: number): void {
+    const { node, address, source } = found;
+    if (node === this.#options.local) return;
+    if (node === undefined) {
+      if (source === 'bootstrap' && !this.#bootstrap.has(address) && this.#bootstrap.size < BOOTSTRAP_MAX)
+        this.#bootstrap.set(address, newTarget(undefined, [address], nowMs));
+      return;
+    }
+    const target = this.#targetOf(node, nowMs);
+    if (target === undefined) return;
+    target.heardAtMs = nowMs;
+    if (target.addresses.includes(address)) return;
+    const [best, ...others] = target.addresses;
+    // The address that worked keeps its place; of the others the oldest goes first.
+    target.addresses = (best === undefined ? [address] : [best, address, ...others]).slice(0, ADDRESSES_MAX);
+    if (target.state !== 'idle') return;
+    const delayMs = source === 'bootstrap' || source === 'disk' ? 0 : this.#firstDelay(node);
+    target.dialAtMs = Math.min(target.dialAtMs, Math.max(nowMs + delayMs, target.lastDialMs + REDIAL_MS_MIN));
+  }
+
+  /** The book's entry for a node, made if there is room or somebody can go. */
+  #targetOf(node: NodeId, nowMs: number): Target | undefined {
+    const known = this.#nodes.get(node);
+    if (known !== undefined) return known;
+    if (this.#nodes.size >= GOSSIP.membersMax && !this.#dropOldest()) return undefined;
+    const target = newTarget(node, [], nowMs + IDLE_MS);
+    this.#nodes.set(node, target);
+    return target;
+  }
+
+  #dropOldest(): boolean {
+    let oldest: Target | undefined;
+    for (const target of this.#nodes.values())
+      if (target.state === 'idle' && (oldest === undefined || target.heardAtMs < oldest.heardAtMs)) oldest = target;
+    return oldest?.node !== undefined && this.#nodes.delete(oldest.node);
+  }
+
+  #fail(target: Target, nowMs: number): void {
+    target.state = 'idle';
+    target.failures += 1;
+    target.dialAtMs = nowMs + this.#backOff(target.failures);
+  }
+
+  #backOff(failures: number): number {
+    const delayMs = Math.min(REDIAL_MS_MAX, REDIAL_MS_MIN * 2 ** Math.min(failures - 1, 16));
+    return delayMs / 2 + this.#options.prng.nextBelow(delayMs / 2 + 1);
+  }
+
+  #firstDelay(node: NodeId): number {
+    return compareIds(this.#options.local, node) < 0 ? 0 : SECOND_SIDE_DELAY_MS;
+  }
+
+  /** A bootstrap address whose node is known and reachable need not be dialled for its own sake. */
+  #isOwned(target: Target): boolean {
+    if (target.node !== undefined) return target.addresses.length === 0;
+    const [address = ''] = target.addresses;
+    const owner = this.#owners.get(address);
+    const known = owner === undefined ? undefined : this.#nodes.get(owner);
+    return known !== undefined && known.failures < OWNER_FAILURES_MAX;
+  }
+
+  #targets(): Iterable<Target> {
+    return [...this.#nodes.values(), ...this.#bootstrap.values()];
+  }
+
+  #shuffled(targets: readonly Target[]): readonly Target[] {
+    return targets
+      .map((target) => ({ target, key: this.#options.prng.nextUint32() }))
+      .toSorted((left, right) => left.key - right.key)
+      .map(({ target }) => target);
+  }
+}
+
+const ADDRESSES_MAX = GOSSIP.addressesPerNodeMax;
+
+function newTarget(node: NodeId | undefined, addresses: string[], nowMs: number): Target {
+  return { node, addresses, state: 'idle', failures: 0, dialAtMs: nowMs, lastDialMs: -IDLE_MS, heardAtMs: nowMs };
+}
+
+/** "/ip4/192.0.2.1/tcp/4001/p2p/12D3..." as the address itself and whose it is. Relayed addresses stay whole. */
+function splitAddress(text: string): { address: string | undefined; node: NodeId | undefined } {
+  if (!text.startsWith('/') || text.length > ADDRESS_CHARACTERS_MAX) return { address: undefined, node: undefined };
+  const at = text.lastIndexOf('/p2p/');
+  if (at <= 0) return { address: at === 0 ? undefined : text, node: undefined };
+  const node = parseNodeId(text.slice(at + '/p2p/'.length));
+  if (node === undefined) return { address: text.endsWith('/p2p-circuit') ? text : undefined, node: undefined };
+  return { address: text.slice(0, at), node };
+}

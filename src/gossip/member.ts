@@ -1,0 +1,80 @@
+/**
+ * One member as the view keeps it: a slot per message type, and what follows from the slots for everybody else. Which
+ * load rows hold is a function of the two slots alone, so it cannot depend on which message came first: the rows of
+ * the load if it is newer than the capability and was made for it, else the rows inside the capability.
+ */
+import { invariant } from '../assert.ts';
+import type { Hash64 } from '../bytes.ts';
+import type { NodeId } from '../ids.ts';
+import { OffsetWindow } from './age.ts';
+import type { Capability, GossipMessage, ModelLoad } from './message.ts';
+
+export interface ViewMember {
+  readonly node: NodeId;
+  readonly incarnation: number;
+  /** Undefined until the first capability of this incarnation came. */
+  readonly capability: Capability | undefined;
+  /** Rows in the order of the capability's models; empty while there is no capability. */
+  readonly loads: readonly ModelLoad[];
+  /** When the load rows were made, on our clock. */
+  readonly loadsMadeAtMs: number;
+  /** Size of the member's last load message, from which its interval follows; 0 before the first. */
+  readonly loadBytes: number;
+}
+
+export type SlotType = 'capability' | 'load';
+
+export interface Slot {
+  readonly message: GossipMessage;
+  readonly bytes: Uint8Array;
+  readonly hash: Hash64;
+  readonly madeAtMs: number;
+}
+
+export interface Entry {
+  readonly node: NodeId;
+  incarnation: number;
+  offsets: OffsetWindow;
+  readonly slots: Map<SlotType, Slot>;
+  heardAtMs: number;
+  shown: ViewMember;
+}
+
+export function newEntry(node: NodeId, incarnation: number): Entry {
+  const shown = { node, incarnation, capability: undefined, loads: [], loadsMadeAtMs: 0, loadBytes: 0 };
+  return { node, incarnation, offsets: new OffsetWindow(), slots: new Map(), heardAtMs: -Infinity, shown };
+}
+
+export function show(entry: Entry): ViewMember {
+  const { node, incarnation } = entry;
+  const capability = entry.slots.get('capability');
+  const load = entry.slots.get('load');
+  const base = { node, incarnation, loadBytes: load?.bytes.length ?? 0 };
+  if (capability?.message.body.type !== 'capability')
+    return { ...base, capability: undefined, loads: [], loadsMadeAtMs: load?.madeAtMs ?? 0 };
+  const { body } = capability.message;
+  const rows = load === undefined ? undefined : rowsFor(capability.message, load.message);
+  return rows === undefined || load === undefined
+    ? { ...base, capability: body.capability, loads: body.loads, loadsMadeAtMs: capability.madeAtMs }
+    : { ...base, capability: body.capability, loads: rows, loadsMadeAtMs: load.madeAtMs };
+}
+
+/** True when the load was made for a capability that has not come. */
+export function hasGap(entry: Entry): boolean {
+  const load = entry.slots.get('load')?.message.body;
+  const known = entry.slots.get('capability')?.message.sequence ?? 0;
+  return load?.type === 'load' && load.capabilitySequence > known;
+}
+
+export function slotType(message: GossipMessage): SlotType {
+  const { type } = message.body;
+  invariant(type === 'capability' || type === 'load', 'only beacons are kept in slots');
+  return type;
+}
+
+/** The rows of a load that was made for this capability and after it. */
+function rowsFor(capability: GossipMessage, load: GossipMessage): readonly ModelLoad[] | undefined {
+  if (capability.body.type !== 'capability' || load.body.type !== 'load') return undefined;
+  const follows = load.body.capabilitySequence === capability.sequence && load.sequence > capability.sequence;
+  return follows && load.body.loads.length === capability.body.capability.models.length ? load.body.loads : undefined;
+}

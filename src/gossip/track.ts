@@ -1,0 +1,144 @@
+/**
+ * What the failure detector knows about one node, and the plain questions about it: what is the newest sign of life,
+ * which accusations still stand against it, when must it be looked at again? All times are of the detector's own
+ * clock, which stands still while this process was stalled.
+ */
+import { type Hash64, hash64, utf8 } from '../bytes.ts';
+import type { NodeId } from '../ids.ts';
+import { LIVENESS } from '../params.ts';
+
+/** Evidence that reaches us this much after a connection was seen to close may still have been under way.
+ *  Source: guess: a slow half round trip between two continents. */
+const CLOSED_SLACK_MS = 250;
+/** Beacons missed, and room for jitter and gossip, before a member that nobody here watches is suspect. Source: guess. */
+const STALE_BEACONS_TENTHS = 45;
+/** Between two pings that only measure the round trip. Source: guess. */
+const RTT_PING_INTERVAL_MS = 10_000;
+/** Between two counts of the accusers while an accusation stands: an accuser may die too. Source: guess. */
+const RECOUNT_MS = 250;
+
+export interface Accusation {
+  readonly cause: 'closed' | 'silent';
+  /** When it was made. */
+  readonly atMs: number;
+  readonly incarnation: number;
+  readonly sequence: number;
+}
+
+export interface Track {
+  readonly node: NodeId;
+  readonly hash: Hash64;
+  /** 0 = connected, but no member (yet, or any more). */
+  incarnation: number;
+  connected: boolean;
+  /** When the last byte came from it, and when its newest beacon was made. */
+  directAtMs: number;
+  beaconAtMs: number;
+  /** Silence by every way after which it is suspect without any accuser. */
+  staleAfterMs: number;
+  watching: boolean;
+  watchingSinceMs: number;
+  pingedAtMs: number;
+  rttMs: number | undefined;
+  closedAtMs: number | undefined;
+  closing: boolean;
+  verdict: 'alive' | 'suspect';
+  suspectAtMs: number;
+  /** Only evidence newer than this clears the suspicion. */
+  clearAfterMs: number;
+  readonly accusations: Map<NodeId, Accusation>;
+}
+
+export function newTrack(node: NodeId): Track {
+  return {
+    node,
+    hash: hash64(utf8(node)),
+    incarnation: 0,
+    connected: false,
+    directAtMs: -Infinity,
+    beaconAtMs: -Infinity,
+    staleAfterMs: Infinity,
+    watching: false,
+    watchingSinceMs: 0,
+    pingedAtMs: -Infinity,
+    rttMs: undefined,
+    closedAtMs: undefined,
+    closing: false,
+    verdict: 'alive',
+    suspectAtMs: 0,
+    clearAfterMs: 0,
+    accusations: new Map(),
+  };
+}
+
+export function evidenceMs(track: Track): number {
+  return Math.max(track.directAtMs, track.beaconAtMs);
+}
+
+export function staleAfterMs(beaconIntervalMs: number): number {
+  return Math.ceil((beaconIntervalMs * STALE_BEACONS_TENTHS) / 10);
+}
+
+/** Until when evidence would not contradict an accusation. */
+export function standsUntilMs(accusation: Pick<Accusation, 'cause' | 'atMs'>): number {
+  return accusation.cause === 'closed' ? accusation.atMs + CLOSED_SLACK_MS : accusation.atMs;
+}
+
+/** Fresher evidence vetoes: what the member's own bytes contradict is dropped. */
+export function dropContradicted(track: Track): void {
+  const evidence = evidenceMs(track);
+  for (const [accuser, accusation] of track.accusations)
+    if (evidence > standsUntilMs(accusation)) track.accusations.delete(accuser);
+}
+
+/** What this node itself has to say against the member now, if anything. */
+export function ownCause(track: Track, clockMs: number): 'closed' | 'silent' | undefined {
+  const evidence = evidenceMs(track);
+  if (track.closedAtMs !== undefined && evidence <= standsUntilMs({ cause: 'closed', atMs: track.closedAtMs }))
+    return 'closed';
+  const since = Math.max(evidence, track.watchingSinceMs);
+  return track.connected && track.watching && clockMs - since >= LIVENESS.suspectAfterMs ? 'silent' : undefined;
+}
+
+/** Whether a member could bear witness about others: it is there, as far as this node can tell. */
+export function isReachable(track: Track, clockMs: number): boolean {
+  const limitMs = track.watching ? LIVENESS.suspectAfterMs : track.staleAfterMs;
+  return track.incarnation > 0 && track.verdict === 'alive' && clockMs - evidenceMs(track) < limitMs;
+}
+
+/** A ping is due: to wake a silent member that we watch, or once in a while to measure the round trip. */
+export function isPingDue(track: Track, clockMs: number): boolean {
+  return track.connected && clockMs >= nextPingMs(track);
+}
+
+/** The connection carries nothing although it was pinged all the time: it is half open. */
+export function isHalfOpen(track: Track, clockMs: number): boolean {
+  return track.connected && track.watching && !track.closing && clockMs >= halfOpenMs(track);
+}
+
+/** The next moment at which anything about this member can change by time alone. */
+export function nextLookMs(track: Track, own: { accused: boolean; graceUntilMs: number; clockMs: number }): number {
+  const moments: number[] = [];
+  if (track.connected) moments.push(nextPingMs(track));
+  if (track.connected && track.watching && !track.closing) moments.push(halfOpenMs(track));
+  if (track.verdict === 'suspect') moments.push(track.suspectAtMs + LIVENESS.deadAfterMs);
+  else if (track.incarnation > 0) {
+    const silent = Math.max(evidenceMs(track), track.watchingSinceMs) + LIVENESS.suspectAfterMs;
+    moments.push(Math.max(own.graceUntilMs, evidenceMs(track) + track.staleAfterMs));
+    if (track.watching && !own.accused) moments.push(Math.max(own.graceUntilMs, silent));
+    if (track.closedAtMs !== undefined && own.graceUntilMs > own.clockMs) moments.push(own.graceUntilMs);
+    if (track.accusations.size > 0) moments.push(own.clockMs + RECOUNT_MS);
+  }
+  return Math.min(...moments);
+}
+
+function nextPingMs(track: Track): number {
+  const rttMs = track.pingedAtMs + RTT_PING_INTERVAL_MS;
+  if (!track.watching) return rttMs;
+  const silentMs = Math.max(track.directAtMs + LIVENESS.pingAfterMs, track.pingedAtMs + LIVENESS.pingIntervalMs);
+  return Math.min(rttMs, silentMs);
+}
+
+function halfOpenMs(track: Track): number {
+  return Math.max(track.directAtMs, track.watchingSinceMs) + LIVENESS.deadAfterMs;
+}

@@ -1,0 +1,298 @@
+/**
+ * What this node believes about every member: the latest signed capability and load of each. Idea: per author and
+ * type the message with the highest (incarnation, sequence) wins, whatever the order of arrival, so that all nodes
+ * that saw the same messages hold the same view. Two messages under one number are an equivocation: counted, and the
+ * one whose bytes sort first stays everywhere. A load whose capability has not come yet waits (a gap).
+ * What is too old by the sender's own clock, replayed or from a departed incarnation is ignored before a signature is
+ * paid for. Limits: at most `membersMax` members, the silent longest makes room; liveness is not decided here.
+ */
+import { invariant } from '../assert.ts';
+import { equalBytes, hash64 } from '../bytes.ts';
+import { compareIds, type NodeId, type SwarmFingerprint } from '../ids.ts';
+import { GOSSIP, LIVENESS } from '../params.ts';
+import { OffsetWindow } from './age.ts';
+import { bucketOf, ViewDigest } from './anti-entropy.ts';
+import { isSigned, type Parsed, parseMessage, type Rejection, type Verify } from './message-codec.ts';
+import { type Entry, hasGap, newEntry, show, type Slot, slotType, type ViewMember } from './member.ts';
+import type { GossipMessage } from './message.ts';
+import { type Tombstone, Tombstones } from './tombstones.ts';
+
+/** `message` is there only when its signature was checked. */
+export type ViewVerdict =
+  | {
+      readonly type: 'accept';
+      readonly message: GossipMessage;
+      readonly ageMs: number;
+      readonly joined: boolean;
+      /** The load belongs to a capability that is not here: it waits, and somebody should be asked. */
+      readonly gap: boolean;
+      /** Who was forgotten to make room. */
+      readonly displaced: NodeId | undefined;
+    }
+  | { readonly type: 'ignore'; readonly reason: IgnoreReason; readonly message: GossipMessage | undefined }
+  | { readonly type: 'reject'; readonly reason: Rejection };
+
+export type IgnoreReason =
+  | 'own'
+  | 'departed'
+  | 'old-incarnation'
+  | 'replayed'
+  | 'duplicate'
+  | 'equivocation'
+  | 'over-age'
+  | 'unknown-accuser'
+  | 'other-version';
+
+type ParsedMessage = Extract<Parsed, { type: 'parsed' }>;
+
+export class View {
+  readonly #self: NodeId;
+  readonly #swarm: SwarmFingerprint;
+  readonly #verify: Verify;
+  readonly #entries = new Map<NodeId, Entry>();
+  readonly #tombstones = new Tombstones();
+  readonly #digest = new ViewDigest();
+  #sorted: readonly NodeId[] | undefined;
+  #equivocations = 0;
+
+  constructor(options: { readonly self: NodeId; readonly swarm: SwarmFingerprint; readonly verify: Verify }) {
+    this.#self = options.self;
+    this.#swarm = options.swarm;
+    this.#verify = options.verify;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get equivocations(): number {
+    return this.#equivocations;
+  }
+
+  /** Judges a message from anybody and takes it in if it is news. Cases, in this order: 1 malformed, 2 stale (no
+   *  signature needed), 3 forged, 4 our own, 5 an accusation, 6 a goodbye, 7 over-age, 8 equivocation, 9 news. */
+  receive(bytes: Uint8Array, nowMs: number): ViewVerdict {
+    const parsed = parseMessage(bytes, this.#swarm);
+    if (parsed.type === 'rejected')
+      return parsed.reason === 'other-version' ? ignored('other-version') : { type: 'reject', reason: parsed.reason };
+    const { message } = parsed;
+    const stale = this.#staleReason(message, { bytes, nowMs });
+    if (stale !== undefined) return this.#ignoreStale(stale, parsed);
+    if (!isSigned(parsed, this.#verify)) return { type: 'reject', reason: 'bad-signature' };
+    if (message.author === this.#self) return ignored('own', message);
+    if (message.body.type === 'accusation') return this.#judgeAccusation(message, nowMs);
+    if (message.body.type === 'goodbye') return this.#takeGoodbye(message, { bytes, nowMs });
+    return this.#judgeBeacon(message, { bytes, nowMs });
+  }
+
+  /** Takes in a message that this node made itself. */
+  publishOwn(message: GossipMessage, bytes: Uint8Array, nowMs: number): void {
+    invariant(message.author === this.#self, 'only own messages skip the checks');
+    if (message.body.type === 'accusation') return;
+    if (message.body.type === 'goodbye') this.#takeGoodbye(message, { bytes, nowMs });
+    else this.#take(message, { bytes, nowMs });
+  }
+
+  member(node: NodeId): ViewMember | undefined {
+    return this.#entries.get(node)?.shown;
+  }
+
+  /** Sorted by node id. */
+  members(): ViewMember[] {
+    return this.#nodes().flatMap((node) => this.#entries.get(node)?.shown ?? []);
+  }
+
+  tombstone(node: NodeId, nowMs: number): Tombstone | undefined {
+    return this.#tombstones.get(node, nowMs);
+  }
+
+  /** Any byte from a member keeps it from making room for others. */
+  heard(node: NodeId, nowMs: number): void {
+    const entry = this.#entries.get(node);
+    if (entry !== undefined) entry.heardAtMs = Math.max(entry.heardAtMs, nowMs);
+  }
+
+  /** The member was found dead: only a higher incarnation brings it back. */
+  bury(node: NodeId, nowMs: number): void {
+    const entry = this.#entries.get(node);
+    invariant(node !== this.#self, 'a node does not bury itself');
+    if (entry === undefined) return;
+    this.#remove(entry);
+    this.#addTombstone(node, { incarnation: entry.incarnation, goodbye: undefined }, nowMs);
+  }
+
+  /** 512 bytes that differ where two views differ. */
+  digest(nowMs: number): Uint8Array {
+    this.#expireTombstones(nowMs);
+    return this.#digest.bytes();
+  }
+
+  /** The signed messages of every bucket in which `digest` differs from this view; an empty digest asks for all. */
+  messagesMissingIn(digest: Uint8Array, nowMs: number): Uint8Array[] {
+    this.#expireTombstones(nowMs);
+    const buckets = this.#digest.differingBuckets(digest);
+    const goodbyes = this.#tombstones.goodbyes().filter(([node]) => buckets.has(bucketOf(node)));
+    const beacons = this.#nodes().flatMap((node) => (buckets.has(bucketOf(node)) ? this.#bytesOf(node) : []));
+    return [...goodbyes.map(([, bytes]) => bytes), ...beacons];
+  }
+
+  /** Everything, for a late joiner. */
+  snapshot(nowMs: number): Uint8Array[] {
+    return this.messagesMissingIn(new Uint8Array(0), nowMs);
+  }
+
+  #staleReason(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): IgnoreReason | undefined {
+    if (message.author === this.#self) return undefined;
+    const tombstone = this.#tombstones.get(message.author, arrival.nowMs);
+    if (tombstone !== undefined && !outlives(message, tombstone)) return 'departed';
+    const entry = this.#entries.get(message.author);
+    if (entry !== undefined && message.incarnation < entry.incarnation) return 'old-incarnation';
+    return entry?.incarnation === message.incarnation ? replayReason(entry, message, arrival.bytes) : undefined;
+  }
+
+  /** Who accuses this node is heard even from the grave: two halves of a healed mesh hold each other for dead. */
+  #ignoreStale(reason: IgnoreReason, parsed: ParsedMessage): ViewVerdict {
+    const { body } = parsed.message;
+    if (body.type !== 'accusation' || body.target !== this.#self) return ignored(reason);
+    return isSigned(parsed, this.#verify)
+      ? ignored(reason, parsed.message)
+      : { type: 'reject', reason: 'bad-signature' };
+  }
+
+  #judgeAccusation(message: GossipMessage, nowMs: number): ViewVerdict {
+    const entry = this.#entries.get(message.author);
+    if (entry === undefined || entry.incarnation !== message.incarnation) return ignored('unknown-accuser', message);
+    const ageMs = entry.offsets.observe(message.uptimeMs, nowMs);
+    // Evidence about a third one is worth nothing once it is older than the time in which suspects die.
+    if (ageMs > LIVENESS.deadAfterMs) return ignored('over-age', message);
+    return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined };
+  }
+
+  /** Old or not, a goodbye ends its incarnation: refusing an old one would only delay what everybody will know. */
+  #takeGoodbye(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): ViewVerdict {
+    const entry = this.#entries.get(message.author);
+    const ageMs = entry?.offsets.observe(message.uptimeMs, arrival.nowMs) ?? 0;
+    if (entry !== undefined) this.#remove(entry);
+    const departed = { incarnation: message.incarnation, goodbye: arrival.bytes };
+    this.#addTombstone(message.author, departed, arrival.nowMs);
+    return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined };
+  }
+
+  #judgeBeacon(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): ViewVerdict {
+    const entry = this.#entries.get(message.author);
+    if (entry?.incarnation === message.incarnation) {
+      const ageMs = entry.offsets.observe(message.uptimeMs, arrival.nowMs);
+      if (ageMs > GOSSIP.messageAgeMsMax) return ignored('over-age', message);
+      const slot = entry.slots.get(slotType(message));
+      if (slot?.message.sequence === message.sequence) return this.#settleEquivocation(message, { arrival, slot });
+    }
+    return this.#take(message, arrival);
+  }
+
+  /** Both are validly signed under one number: every node keeps the one whose bytes sort first, and none passes it on. */
+  #settleEquivocation(
+    message: GossipMessage,
+    found: { arrival: { bytes: Uint8Array; nowMs: number }; slot: Slot },
+  ): ViewVerdict {
+    this.#equivocations += 1;
+    if (sortsBefore(found.arrival.bytes, found.slot.bytes)) this.#take(message, found.arrival);
+    return ignored('equivocation', message);
+  }
+
+  #take(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): ViewVerdict {
+    const existing = this.#entries.get(message.author);
+    const displaced = existing === undefined ? this.#makeRoom() : undefined;
+    const entry = existing ?? this.#addEntry(message);
+    if (message.incarnation > entry.incarnation) this.#restart(entry, message.incarnation);
+    const ageMs = entry.offsets.observe(message.uptimeMs, arrival.nowMs);
+    const type = slotType(message);
+    const replaced = entry.slots.get(type);
+    if (replaced !== undefined) this.#digest.toggle(entry.node, replaced.hash);
+    const hash = hash64(arrival.bytes);
+    this.#digest.toggle(entry.node, hash);
+    entry.slots.set(type, { message, bytes: arrival.bytes, hash, madeAtMs: arrival.nowMs - ageMs });
+    entry.heardAtMs = Math.max(entry.heardAtMs, arrival.nowMs);
+    entry.shown = show(entry);
+    return { type: 'accept', message, ageMs, joined: existing === undefined, gap: hasGap(entry), displaced };
+  }
+
+  #addEntry(message: GossipMessage): Entry {
+    const entry = newEntry(message.author, message.incarnation);
+    this.#entries.set(entry.node, entry);
+    this.#sorted = undefined;
+    const tombstone = this.#tombstones.delete(entry.node);
+    if (tombstone?.goodbye !== undefined) this.#digest.toggle(entry.node, hash64(tombstone.goodbye));
+    return entry;
+  }
+
+  #restart(entry: Entry, incarnation: number): void {
+    for (const slot of entry.slots.values()) this.#digest.toggle(entry.node, slot.hash);
+    entry.slots.clear();
+    entry.incarnation = incarnation;
+    entry.offsets = new OffsetWindow();
+  }
+
+  #makeRoom(): NodeId | undefined {
+    if (this.#entries.size < GOSSIP.membersMax) return undefined;
+    let victim: Entry | undefined;
+    for (const node of this.#nodes()) {
+      const entry = this.#entries.get(node);
+      if (entry === undefined || node === this.#self) continue;
+      if (victim === undefined || entry.heardAtMs < victim.heardAtMs) victim = entry;
+    }
+    if (victim !== undefined) this.#remove(victim);
+    return victim?.node;
+  }
+
+  #remove(entry: Entry): void {
+    for (const slot of entry.slots.values()) this.#digest.toggle(entry.node, slot.hash);
+    this.#entries.delete(entry.node);
+    this.#sorted = undefined;
+  }
+
+  #addTombstone(node: NodeId, departed: Pick<Tombstone, 'incarnation' | 'goodbye'>, nowMs: number): void {
+    this.#forgetGoodbyes(this.#tombstones.add(node, departed, nowMs));
+    if (departed.goodbye !== undefined) this.#digest.toggle(node, hash64(departed.goodbye));
+  }
+
+  #expireTombstones(nowMs: number): void {
+    this.#forgetGoodbyes(this.#tombstones.expire(nowMs));
+  }
+
+  #forgetGoodbyes(forgotten: ReadonlyMap<NodeId, Tombstone>): void {
+    for (const [node, { goodbye }] of forgotten) if (goodbye !== undefined) this.#digest.toggle(node, hash64(goodbye));
+  }
+
+  #bytesOf(node: NodeId): Uint8Array[] {
+    const slots = this.#entries.get(node)?.slots;
+    return [slots?.get('capability'), slots?.get('load')].flatMap((slot) => slot?.bytes ?? []);
+  }
+
+  #nodes(): readonly NodeId[] {
+    this.#sorted ??= [...this.#entries.keys()].toSorted(compareIds);
+    return this.#sorted;
+  }
+}
+
+function replayReason(entry: Entry, message: GossipMessage, bytes: Uint8Array): IgnoreReason | undefined {
+  if (message.body.type === 'accusation' || message.body.type === 'goodbye') return undefined;
+  const slot = entry.slots.get(message.body.type);
+  if (slot === undefined || message.sequence > slot.message.sequence) return undefined;
+  if (message.sequence < slot.message.sequence) return 'replayed';
+  return equalBytes(slot.bytes, bytes) ? 'duplicate' : undefined;
+}
+
+/** A goodbye may still explain a death of the same incarnation. */
+function outlives(message: GossipMessage, tombstone: Tombstone): boolean {
+  if (message.incarnation !== tombstone.incarnation) return message.incarnation > tombstone.incarnation;
+  return message.body.type === 'goodbye' && tombstone.goodbye === undefined;
+}
+
+function ignored(reason: IgnoreReason, message?: GossipMessage): ViewVerdict {
+  return { type: 'ignore', reason, message };
+}
+
+function sortsBefore(left: Uint8Array, right: Uint8Array): boolean {
+  const at = left.findIndex((byte, index) => byte !== right[index]);
+  return at === -1 ? left.length < right.length : (left[at] ?? 0) < (right[at] ?? 0);
+}

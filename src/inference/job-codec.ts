@@ -1,0 +1,248 @@
+/**
+ * The body of an `open`: one job for another node, as JSON, and everything the serving node checks about it. The front
+ * door has checked the client's words, but the asking node is a peer: counts, sizes, ranges and types are judged again,
+ * and the first thing wrong is named with its field. Numbers of sampling may be wider than the API allows; what is
+ * refused here is what could hurt an engine. Unknown fields are ignored, so that a newer asker can be understood.
+ * The job itself is encoded once for all tries of a request: `encodeOpen` pastes that text.
+ */
+import { fromUtf8, utf8 } from '../bytes.ts';
+import { type Failure, failure } from '../errors.ts';
+import { type RequestId, parseModelId, parseRequestId } from '../ids.ts';
+import { INFERENCE, LIMITS } from '../params.ts';
+import type { ChatJob, ChatMessage, Resume, Sampling } from './engine.ts';
+
+/** What the asking node sends to open a request. */
+export interface OpenBody {
+  readonly requestId: RequestId;
+  /** The water level of the placement that chose the serving node. */
+  readonly levelMs: number;
+  /** Tokens granted from the start. */
+  readonly creditTokens: number;
+  readonly job: ChatJob;
+  /** Of the model that made the resume's token ids, '' = none or not provable. */
+  readonly resumeDigest: string;
+}
+
+export type DecodedOpen =
+  | { readonly type: 'open'; readonly open: OpenBody }
+  | { readonly type: 'rejected'; readonly requestId: RequestId | undefined; readonly failure: Failure };
+
+const BOUNDS = {
+  /** Source: guess: above any name in use. */
+  nameBytes: 256,
+  /** Source: guess: far wider than the API's 0 to 2. */
+  temperatureMax: 100,
+  /** Source: guess: larger than any vocabulary. */
+  topKMax: 1_000_000,
+  /** Source: guess: far wider than the API's -2 to 2. */
+  penaltyMax: 100,
+  /** Source: copied: engines keep token ids in 32 signed bits. */
+  tokenIdMax: 0x7fff_ffff,
+  /** Source: guess: ten days of waiting. */
+  levelMsMax: 1_000_000_000,
+} as const;
+const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool'] satisfies ChatMessage['role'][];
+const DIGEST = /^(?:[0-9a-f]{64})?$/;
+const PROMPT_HEAD_BYTES = 256;
+
+/** The job without its resume, as it is pasted into every `open` of the request. */
+export function encodeJob(job: ChatJob): string {
+  return JSON.stringify({ model: job.model, messages: job.messages, sampling: job.sampling });
+}
+
+export interface OpenParts {
+  readonly requestId: RequestId;
+  readonly levelMs: number;
+  readonly creditTokens: number;
+  /** From `encodeJob`. */
+  readonly jobText: string;
+  readonly resume: Resume | undefined;
+  readonly resumeDigest: string;
+}
+
+export function encodeOpen(parts: OpenParts): Uint8Array {
+  const { requestId, levelMs, creditTokens, jobText, resume, resumeDigest } = parts;
+  const head = JSON.stringify({ requestId, levelMs, creditTokens, resume, resumeDigest });
+  return utf8(`${head.slice(0, -1)},"job":${jobText}}`);
+}
+
+export function decodeOpen(body: Uint8Array): DecodedOpen {
+  const text = fromUtf8(body);
+  if (text === undefined) return rejected(undefined, 'the request is not UTF-8');
+  const value = parseJson(text);
+  if (value === undefined) return rejected(undefined, 'the request is not JSON');
+  const reader = new FieldReader();
+  const fields = reader.record(value, 'open');
+  const requestId = parseRequestId(fields['requestId']);
+  if (requestId === undefined) return rejected(undefined, 'requestId: expected 32 lower-case hex digits');
+  const levelMs = reader.number(fields['levelMs'], { path: 'levelMs', min: 0, max: BOUNDS.levelMsMax });
+  const creditTokens = reader.whole(fields['creditTokens'], {
+    path: 'creditTokens',
+    min: 0,
+    max: INFERENCE.creditTokens,
+  });
+  const resumeDigest = reader.text(fields['resumeDigest'], { path: 'resumeDigest', bytesMax: 64 });
+  if (!DIGEST.test(resumeDigest)) reader.fail('resumeDigest: expected 64 lower-case hex digits or nothing');
+  const job = readJob(reader, fields['job'], fields['resume']);
+  if (job === undefined || reader.problem !== '') return rejected(requestId, reader.problem);
+  return { type: 'open', open: { requestId, levelMs, creditTokens, job, resumeDigest } };
+}
+
+/** Bytes of the prompt in UTF-8, a resumed answer included: what placement and admission estimate tokens from. */
+export function promptBytesOf(job: ChatJob): number {
+  let bytes = job.resume === undefined ? 0 : utf8(job.resume.text).length;
+  for (const { content } of job.messages) bytes += utf8(content).length;
+  return bytes;
+}
+
+/** The first block of the prompt, at most 256 bytes: equal prompts have equal heads. */
+export function promptHeadOf(job: ChatJob): string {
+  let head = '';
+  for (const { role, content } of job.messages) {
+    head += `${role}:${content.slice(0, PROMPT_HEAD_BYTES)}\n`;
+    if (head.length >= PROMPT_HEAD_BYTES) break;
+  }
+  while (utf8(head).length > PROMPT_HEAD_BYTES) head = head.slice(0, Math.floor((head.length * 7) / 8));
+  return head;
+}
+
+function readJob(reader: FieldReader, value: unknown, resume: unknown): ChatJob | undefined {
+  const fields = reader.record(value, 'job');
+  const model = parseModelId(fields['model']);
+  if (model === undefined) reader.fail('job.model: expected a model id');
+  const messages = readMessages(reader, fields['messages']);
+  const sampling = readSampling(reader, fields['sampling']);
+  const resumed = resume === undefined ? undefined : readResume(reader, resume);
+  if (model === undefined) return undefined;
+  return { model, messages, sampling, ...(resumed === undefined ? {} : { resume: resumed }) };
+}
+
+function readMessages(reader: FieldReader, value: unknown): ChatMessage[] {
+  const list = reader.list(value, { path: 'job.messages', min: 1, max: LIMITS.messages });
+  return list.map((item, index) => {
+    const path = `job.messages[${index}]`;
+    const fields = reader.record(item, path);
+    const { role, name } = fields;
+    if (!isRole(role)) reader.fail(`${path}.role: expected one of ${ROLES.join(', ')}`);
+    return {
+      role: isRole(role) ? role : 'user',
+      content: reader.text(fields['content'], { path: `${path}.content`, bytesMax: INFERENCE.bodyBytesMax }),
+      ...(name === undefined ? {} : { name: reader.text(name, { path: `${path}.name`, bytesMax: BOUNDS.nameBytes }) }),
+    };
+  });
+}
+
+function readSampling(reader: FieldReader, value: unknown): Sampling {
+  const fields = reader.record(value, 'job.sampling');
+  const ranged = (key: string, min: number, max: number): number =>
+    reader.number(fields[key], { path: `job.sampling.${key}`, min, max });
+  const whole = (key: string, min: number, max: number): number =>
+    reader.whole(fields[key], { path: `job.sampling.${key}`, min, max });
+  const stops = reader.list(fields['stop'], { path: 'job.sampling.stop', min: 0, max: LIMITS.stopSequences });
+  return {
+    temperature: ranged('temperature', 0, BOUNDS.temperatureMax),
+    topP: ranged('topP', 0, 1),
+    ...(fields['topK'] === undefined ? {} : { topK: whole('topK', 0, BOUNDS.topKMax) }),
+    ...(fields['minP'] === undefined ? {} : { minP: ranged('minP', 0, 1) }),
+    ...(fields['seed'] === undefined ? {} : { seed: whole('seed', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) }),
+    frequencyPenalty: ranged('frequencyPenalty', -BOUNDS.penaltyMax, BOUNDS.penaltyMax),
+    presencePenalty: ranged('presencePenalty', -BOUNDS.penaltyMax, BOUNDS.penaltyMax),
+    stop: stops.map((item, index) => {
+      const path = `job.sampling.stop[${index}]`;
+      const text = reader.text(item, { path, bytesMax: LIMITS.stopBytes });
+      if (text === '') reader.fail(`${path}: expected at least one character`);
+      return text;
+    }),
+    ...(fields['maxTokens'] === undefined ? {} : { maxTokens: whole('maxTokens', 1, LIMITS.answerTokens) }),
+  };
+}
+
+function readResume(reader: FieldReader, value: unknown): Resume {
+  const fields = reader.record(value, 'resume');
+  const tokens = reader.whole(fields['tokens'], { path: 'resume.tokens', min: 0, max: LIMITS.answerTokens });
+  const ids = reader.list(fields['tokenIds'], { path: 'resume.tokenIds', min: 0, max: LIMITS.answerTokens });
+  if (ids.length !== 0 && ids.length !== tokens) reader.fail(`resume.tokenIds: expected none or ${tokens}`);
+  const tokenIds = ids.map((id, index) =>
+    reader.whole(id, { path: `resume.tokenIds[${index}]`, min: 0, max: BOUNDS.tokenIdMax }),
+  );
+  const text = reader.text(fields['text'], { path: 'resume.text', bytesMax: INFERENCE.bodyBytesMax });
+  return { tokens, tokenIds, text };
+}
+
+interface Range {
+  readonly path: string;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Reads fields of unknown values; keeps the first problem and goes on with a harmless value. */
+class FieldReader {
+  problem = '';
+
+  fail(problem: string): void {
+    if (this.problem === '') this.problem = problem;
+  }
+
+  record(value: unknown, path: string): Record<string, unknown> {
+    if (isRecord(value)) return value;
+    this.fail(`${path}: expected an object, got ${nameOf(value)}`);
+    return {};
+  }
+
+  list(value: unknown, { path, min, max }: Range): readonly unknown[] {
+    if (Array.isArray(value) && value.length >= min && value.length <= max) return value;
+    const got = Array.isArray(value) ? `${value.length}` : nameOf(value);
+    this.fail(`${path}: expected a list of ${min} to ${max}, got ${got}`);
+    return [];
+  }
+
+  number(value: unknown, { path, min, max }: Range): number {
+    if (typeof value === 'number' && value >= min && value <= max) return value;
+    this.fail(`${path}: expected a number from ${min} to ${max}, got ${nameOf(value)}`);
+    return min;
+  }
+
+  whole(value: unknown, range: Range): number {
+    const number = this.number(value, range);
+    if (Number.isInteger(number)) return number;
+    this.fail(`${range.path}: expected a whole number, got ${number}`);
+    return range.min;
+  }
+
+  text(value: unknown, { path, bytesMax }: { readonly path: string; readonly bytesMax: number }): string {
+    // A UTF-16 unit is at most three bytes: most texts need no counting.
+    if (typeof value === 'string' && (value.length * 3 <= bytesMax || utf8(value).length <= bytesMax)) {
+      return value.isWellFormed() ? value : value.toWellFormed();
+    }
+    this.fail(`${path}: expected text of at most ${bytesMax} bytes, got ${nameOf(value)}`);
+    return '';
+  }
+}
+
+function isRole(value: unknown): value is ChatMessage['role'] {
+  return typeof value === 'string' && ROLES.includes(value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value === 'number') return `${value}`;
+  if (typeof value === 'string') return `text of ${value.length} characters`;
+  return value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
+}
+
+function rejected(requestId: RequestId | undefined, reason: string): DecodedOpen {
+  const [param] = reason.split(':', 1);
+  const named = reason.includes(':') && param !== undefined ? { param } : {};
+  return { type: 'rejected', requestId, failure: failure('invalid-request', reason, named) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

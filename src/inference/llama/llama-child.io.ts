@@ -1,0 +1,133 @@
+/**
+ * The process that runs one model. It obeys its parent over the IPC channel and talks to nobody else: `load` once, then
+ * `start`, `grant` and `cancel` of runs. It says `alive` every second, sends its messages once per turn of the event loop,
+ * and ends with its parent. Whatever happens to it (an assertion in native code, a template that never returns) happens to
+ * it alone. Signals of the terminal go to every process of the group, so it ignores them: the parent decides when it ends.
+ */
+import { randomInt } from 'node:crypto';
+import type { ChildMessage, ParentMessage, StartCommand } from './child-protocol.ts';
+import { Credit } from './credit.io.ts';
+import { Generation } from './generation.io.ts';
+import type { LoadedModel } from './loaded-model.io.ts';
+import { Outbox } from './outbox.io.ts';
+import { createPrompt } from './prompt.io.ts';
+import { Slots } from './slots.io.ts';
+
+/** Source: guess, six of them fit into the parent's patience. */
+const ALIVE_INTERVAL_MS = 1_000;
+
+const outbox = new Outbox((messages) => {
+  // Without a channel there is no parent: `disconnect` ends this process.
+  if (process.connected) process.send?.(messages);
+});
+const credits = new Map<number, Credit>();
+let serving: { readonly loaded: LoadedModel; readonly slots: Slots } | undefined;
+
+process.on('disconnect', end);
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('message', (message: ParentMessage) => obey(message));
+setInterval(sayAlive, ALIVE_INTERVAL_MS);
+sayAlive();
+
+/** Not exit(): it would wait for native threads. */
+function end(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+function sayAlive(): void {
+  // The parent may have gone before anybody listened for it.
+  if (!process.connected) end();
+  outbox.push({ type: 'alive' });
+  outbox.flush();
+}
+
+function obey(message: ParentMessage): void {
+  switch (message.type) {
+    case 'load':
+      void load(message);
+      return;
+    case 'start':
+      void start(message);
+      return;
+    case 'grant':
+      credits.get(message.runId)?.grant(message.tokens);
+      return;
+    case 'cancel':
+      credits.get(message.runId)?.close();
+  }
+}
+
+async function load(command: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
+  try {
+    const { loadModel } = await import('./loaded-model.io.ts');
+    const loaded = await loadModel(command, async (phase) => announce({ type: 'phase', phase }));
+    serving = { loaded, slots: new Slots(loaded.sequences) };
+    outbox.push({ type: 'ready', contextTokens: loaded.contextTokens, slots: loaded.sequences.length });
+  } catch (error) {
+    outbox.push({ type: 'load-failed', reason: loadFailure(error), detail: describe(error) });
+  }
+}
+
+/** Waits until it is on its way: the next step may block this process for ever. */
+async function announce(message: ChildMessage): Promise<void> {
+  outbox.flush();
+  await new Promise<void>((resolve) => {
+    process.send?.([message], () => resolve());
+  });
+}
+
+/** Never rejects: what goes wrong is the run's failure. */
+async function start(command: StartCommand): Promise<void> {
+  const { runId } = command;
+  const credit = new Credit();
+  credits.set(runId, credit);
+  try {
+    outbox.push(await answer(command, credit));
+  } catch (error) {
+    outbox.push({ type: 'failed', runId, detail: describe(error) });
+  } finally {
+    credits.delete(runId);
+  }
+}
+
+/** The last message of the run. Its slot is free again when this returns. */
+async function answer(command: StartCommand, credit: Credit): Promise<ChildMessage> {
+  const { runId } = command;
+  if (serving === undefined) throw new Error('no model is loaded');
+  const { loaded, slots } = serving;
+  const prompt = createPrompt(loaded, command.messages);
+  if (prompt.type === 'too-long')
+    return { type: 'too-long', runId, promptTokens: prompt.promptTokens, contextTokens: loaded.contextTokens };
+  const sequence = slots.take(prompt.tokens);
+  if (sequence === undefined) throw new Error('no slot is free');
+  try {
+    const generation = new Generation({
+      loaded,
+      sequence,
+      command,
+      prompt: prompt.tokens,
+      credit,
+      randomSeed: randomInt(2 ** 32),
+      report: (message) => outbox.push(message),
+    });
+    const end = await generation.run();
+    return end === undefined ? { type: 'released', runId } : { type: 'ended', runId, ...end };
+  } catch (error) {
+    // Its cache may be half written.
+    await sequence.clearHistory();
+    throw error;
+  } finally {
+    slots.release(sequence);
+  }
+}
+
+function loadFailure(error: unknown): 'no-engine' | 'memory' | 'model' {
+  if (!(error instanceof Error)) return 'model';
+  if ('reason' in error && (error.reason === 'no-engine' || error.reason === 'memory')) return error.reason;
+  return 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND' ? 'no-engine' : 'model';
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,91 @@
+/**
+ * The engine port over llama.cpp: GGUF files of this machine, each run by a child process of its own, so that a file that
+ * kills its process kills nothing else and its memory comes back with it. This file only joins the models; the life of one
+ * is in `model-host.io.ts`, the work in `llama-child.io.ts`.
+ * Limits: as many children as models in use; nothing is unloaded before `close`.
+ */
+import { failure } from '../../errors.ts';
+import type { ModelId } from '../../ids.ts';
+import type { ChatJob, Engine, EngineEvent, EngineModel, EngineRun } from '../engine.ts';
+import type { StoredModel } from '../stored-model.ts';
+import { ModelHost } from './model-host.io.ts';
+
+export interface LlamaEngineOptions {
+  readonly models: readonly StoredModel[];
+  /** Answers at once, for each model. Source: guess: batches of 4 nearly double the throughput. */
+  readonly slots?: number;
+  /** Context of each slot, or the model's own where that is smaller. Source: guess, memory of a usual machine. */
+  readonly contextTokens?: number;
+  /** Absent = all physical cores but one. */
+  readonly maxThreads?: number;
+  /** Loads every model at once, one after the other, instead of on first use. */
+  readonly preload?: boolean;
+  /** `models()` says something new. */
+  readonly onModelsChanged?: () => void;
+  /** Between two looks at a child; a child silent for seven of them is ended. */
+  readonly watchTickMs?: number;
+}
+
+export class LlamaEngine implements Engine, AsyncDisposable {
+  readonly kind = 'llama';
+  readonly #hosts: ReadonlyMap<ModelId, ModelHost>;
+  #closed = false;
+
+  constructor(options: LlamaEngineOptions) {
+    const { slots = 4, contextTokens = 8_192, maxThreads, watchTickMs } = options;
+    this.#hosts = new Map(
+      options.models.map((stored) => [
+        stored.model,
+        new ModelHost({
+          stored,
+          slots,
+          contextTokens,
+          ...(maxThreads === undefined ? {} : { threads: maxThreads }),
+          ...(watchTickMs === undefined ? {} : { watchTickMs }),
+          onChanged: () => options.onModelsChanged?.(),
+        }),
+      ]),
+    );
+    if (options.preload === true) void this.#preload();
+  }
+
+  models(): readonly EngineModel[] {
+    return [...this.#hosts.values()].map((host) => host.model);
+  }
+
+  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+    const host = this.#hosts.get(job.model);
+    if (host !== undefined) return host.start(job, on);
+    on({ type: 'failed', failure: failure('model-not-found', `this engine has no model ${job.model}`) });
+    return { grant: () => undefined, cancel: () => undefined };
+  }
+
+  /** Loads a model, also one in quarantine; resolves when it is ready or failed. Undefined for an unknown one. */
+  async ready(model: ModelId): Promise<EngineModel | undefined> {
+    return this.#hosts.get(model)?.ready();
+  }
+
+  /** The process that runs a model, while there is one. */
+  pidOf(model: ModelId): number | undefined {
+    return this.#hosts.get(model)?.pid;
+  }
+
+  /** Ends every child; running answers fail, later ones are refused. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#hosts.values()].map(async (host) => host.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Never rejects: what fails is a state of its model. One at a time, so that they do not fight for the disk. */
+  async #preload(): Promise<void> {
+    for (const host of this.#hosts.values()) {
+      if (this.#closed) return;
+      // eslint-disable-next-line no-await-in-loop
+      await host.ready();
+    }
+  }
+}

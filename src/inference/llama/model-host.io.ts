@@ -1,0 +1,232 @@
+/**
+ * One model: its state, its child process and its runs. The child is started by the first use, or ahead of it; runs that come
+ * meanwhile wait in their slots. A run holds its slot until the child's last word about it, so that "free" is never a guess;
+ * requests above the slots are refused as busy. When the child dies, each of its runs fails once, and the model rests (`restarts.ts`).
+ */
+import { type Failure, failure } from '../../errors.ts';
+import type { ChatJob, EngineEvent, EngineModel, EngineRun, ModelState } from '../engine.ts';
+import type { StoredModel } from '../stored-model.ts';
+import { ChildLink } from './child-link.io.ts';
+import type { ChildMessage } from './child-protocol.ts';
+import { isLast, ModelRun, type RunMessage } from './model-run.ts';
+import { diedFailure, loadProblem, memoryProblem, noEngineProblem, quarantineProblem } from './problems.ts';
+import { Restarts } from './restarts.ts';
+
+export interface ModelHostOptions {
+  readonly stored: StoredModel;
+  readonly slots: number;
+  readonly contextTokens: number;
+  readonly threads?: number;
+  readonly watchTickMs?: number;
+  readonly onChanged: () => void;
+}
+
+/** Before the first load was measured: a process, then the file. Source: measured (1 s), guess (1 GB/s from disk). */
+const LOAD = { baseMs: 1_000, bytesPerMs: 1_000_000 } as const;
+
+export class ModelHost {
+  readonly #options: ModelHostOptions;
+  readonly #restarts = new Restarts();
+  /** By run id, until the child's last word. */
+  readonly #runs = new Map<number, ModelRun>();
+  #state: ModelState;
+  #problem: string | undefined;
+  #link: ChildLink | undefined;
+  #slots: number;
+  #contextTokens: number;
+  #loadMs: number;
+  #loadStartedMs = 0;
+  #nextRunId = 0;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: ModelHostOptions) {
+    const { stored } = options;
+    this.#options = options;
+    this.#state = stored.state;
+    this.#problem = stored.problem;
+    this.#slots = options.slots;
+    this.#contextTokens = Math.min(stored.contextLength || options.contextTokens, options.contextTokens);
+    this.#loadMs = Math.round(LOAD.baseMs + stored.sizeBytes / LOAD.bytesPerMs);
+  }
+
+  get model(): EngineModel {
+    return {
+      model: this.#options.stored.model,
+      state: this.#state,
+      ...(this.#state === 'failed' ? { problem: this.#problem ?? 'unknown' } : {}),
+      digest: this.#options.stored.digest,
+      contextTokens: this.#contextTokens,
+      slots: this.#slots,
+      loadMs: this.#state === 'ready' ? 0 : this.#loadMs,
+    };
+  }
+
+  /** Of the child, while there is one. */
+  get pid(): number | undefined {
+    return this.#link?.pid;
+  }
+
+  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      on({ type: 'failed', failure: refusal });
+      return { grant: () => undefined, cancel: () => undefined };
+    }
+    const run = new ModelRun(this.#nextRunId, job, on);
+    this.#nextRunId += 1;
+    this.#runs.set(run.runId, run);
+    if (this.#state === 'ready') this.#link?.send(run.command);
+    else this.#load();
+    return { grant: (tokens) => this.#grant(run, tokens), cancel: () => this.#cancel(run) };
+  }
+
+  /** Loads it now, whatever happened before, and resolves when it is ready or failed. */
+  async ready(): Promise<EngineModel> {
+    if (this.#options.stored.state === 'failed' || this.#closed) return this.model;
+    if (this.#state === 'failed') await this.#link?.ended();
+    this.#restarts.forgive();
+    this.#load();
+    while (this.#state === 'loading') {
+      // Waits for a change, again and again.
+      // eslint-disable-next-line no-await-in-loop
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    }
+    return this.model;
+  }
+
+  /** Ends the child; running answers fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const link = this.#link;
+    link?.kill('the engine was closed');
+    await link?.ended();
+  }
+
+  #refusal(): Failure | undefined {
+    const { model } = this.#options.stored;
+    if (this.#closed) return failure('draining', 'the engine is closed');
+    if (this.#state === 'failed')
+      return failure('model-not-ready', `${model} cannot be served: ${this.#problem ?? ''}`);
+    if (this.#runs.size >= this.#slots) return failure('busy', `all ${this.#slots} slots of ${model} are taken`);
+    if (this.#link !== undefined) return undefined;
+    const answer = this.#restarts.answer(performance.now());
+    if (answer.type !== 'wait') return undefined;
+    const retryAfterMs = Math.ceil(answer.waitMs);
+    return failure('model-not-ready', `${model} rests after its process died`, { retryAfterMs });
+  }
+
+  #grant(run: ModelRun, tokens: number): void {
+    if (!run.open) return;
+    run.grant(tokens);
+    if (this.#state === 'ready') this.#link?.send({ type: 'grant', runId: run.runId, tokens });
+  }
+
+  #cancel(run: ModelRun): void {
+    if (!run.open) return;
+    run.close();
+    if (this.#state === 'ready') this.#link?.send({ type: 'cancel', runId: run.runId });
+    else this.#runs.delete(run.runId);
+  }
+
+  #load(): void {
+    if (this.#link !== undefined) return;
+    const { stored, slots, contextTokens, threads, watchTickMs } = this.#options;
+    this.#loadStartedMs = performance.now();
+    const link = new ChildLink({
+      onMessage: (message) => this.#accept(link, message),
+      onDeath: (detail) => this.#buried(detail),
+      ...(watchTickMs === undefined ? {} : { watchTickMs }),
+    });
+    this.#link = link;
+    link.send({ type: 'load', path: stored.path, slots, contextTokens, ...(threads === undefined ? {} : { threads }) });
+    this.#change('loading');
+  }
+
+  #accept(link: ChildLink, message: ChildMessage): void {
+    switch (message.type) {
+      case 'alive':
+        for (const run of this.#runs.values()) run.waiting();
+        return;
+      case 'phase':
+        return;
+      case 'ready':
+        this.#begin(link, message);
+        return;
+      case 'load-failed':
+        this.#giveUp(link, message);
+        return;
+      case 'progress':
+      case 'tokens':
+      case 'ended':
+      case 'too-long':
+      case 'failed':
+      case 'released':
+        this.#acceptRun(link, message);
+    }
+  }
+
+  #acceptRun(link: ChildLink, message: RunMessage): void {
+    const run = this.#runs.get(message.runId);
+    const broken = run === undefined ? 'it spoke of a run that does not exist' : run.accept(message);
+    if (broken !== undefined) link.kill(broken);
+    else if (isLast(message)) this.#runs.delete(message.runId);
+  }
+
+  /** Loaded: what waited starts, as far as there is room. */
+  #begin(link: ChildLink, { slots, contextTokens }: Extract<ChildMessage, { type: 'ready' }>): void {
+    this.#slots = Math.min(slots, this.#options.slots);
+    this.#contextTokens = contextTokens;
+    this.#loadMs = Math.round(performance.now() - this.#loadStartedMs);
+    this.#change('ready');
+    for (const [index, run] of [...this.#runs.values()].entries()) {
+      if (index < this.#slots) {
+        link.send(run.command);
+        if (run.granted > 0) link.send({ type: 'grant', runId: run.runId, tokens: run.granted });
+      } else {
+        this.#runs.delete(run.runId);
+        run.fail(failure('busy', `only ${this.#slots} slots of ${this.#options.stored.model} fit into memory`));
+      }
+    }
+  }
+
+  #giveUp(link: ChildLink, { reason, detail }: Extract<ChildMessage, { type: 'load-failed' }>): void {
+    const { path } = this.#options.stored;
+    const problems = {
+      'no-engine': () => noEngineProblem({ platform: process.platform, architecture: process.arch }, detail),
+      memory: () => memoryProblem(path, detail),
+      model: () => loadProblem(path, detail),
+    };
+    this.#problem = problems[reason]();
+    link.kill(this.#problem);
+    this.#change('failed');
+    this.#endRuns(failure('model-not-ready', this.#problem));
+  }
+
+  /** The process is gone, for whatever reason. */
+  #buried(detail: string): void {
+    this.#link = undefined;
+    if (this.#state === 'failed') return;
+    if (!this.#closed) this.#restarts.died(performance.now());
+    const answer = this.#restarts.answer(performance.now());
+    if (answer.type === 'never') this.#problem = quarantineProblem(this.#options.stored.path, answer.deaths, detail);
+    this.#change(answer.type === 'never' ? 'failed' : 'on-disk');
+    this.#endRuns(diedFailure(this.#options.stored.model, detail));
+  }
+
+  #endRuns(reason: Failure): void {
+    const runs = [...this.#runs.values()];
+    this.#runs.clear();
+    for (const run of runs) run.fail(reason);
+  }
+
+  #change(state: ModelState): void {
+    this.#state = state;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+    this.#options.onChanged();
+  }
+}

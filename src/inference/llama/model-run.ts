@@ -1,0 +1,114 @@
+/**
+ * One answer as the parent keeps it: what was granted, what came, and whether the child keeps to the rules. It turns checked
+ * messages of the child into the events of the engine port, at most one terminal event, and none after a cancel.
+ * Pure: the link to the child is whoever calls.
+ */
+import { unreachable } from '../../assert.ts';
+import { type Failure, failure } from '../../errors.ts';
+import type { ChatJob, EngineEvent } from '../engine.ts';
+import type { ChildMessage, StartCommand } from './child-protocol.ts';
+import { contextFailure } from './problems.ts';
+
+/** Messages about a run. */
+export type RunMessage = Extract<ChildMessage, { readonly runId: number }>;
+
+export class ModelRun {
+  readonly runId: number;
+  readonly #job: ChatJob;
+  readonly #on: (event: EngineEvent) => void;
+  #granted = 0;
+  #position: number;
+  readonly #firstPosition: number;
+  /** Open for events: neither ended nor cancelled. */
+  #open = true;
+  #promptTokensDone = 0;
+  #promptTokens = 0;
+
+  constructor(runId: number, job: ChatJob, on: (event: EngineEvent) => void) {
+    this.runId = runId;
+    this.#job = job;
+    this.#on = on;
+    this.#firstPosition = job.resume?.tokens ?? 0;
+    this.#position = this.#firstPosition;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  get granted(): number {
+    return this.#granted;
+  }
+
+  /** The command that starts it in the child. */
+  get command(): StartCommand {
+    const { messages, sampling, resume } = this.#job;
+    return { type: 'start', runId: this.runId, messages, sampling, ...(resume === undefined ? {} : { resume }) };
+  }
+
+  grant(tokens: number): void {
+    this.#granted += tokens;
+  }
+
+  /** No event follows. */
+  close(): void {
+    this.#open = false;
+  }
+
+  fail(reason: Failure): void {
+    this.#finish({ type: 'failed', failure: reason });
+  }
+
+  /** A sign of life as long as there is no token to show. */
+  waiting(): void {
+    if (!this.#open || this.#position > this.#firstPosition) return;
+    this.#on({ type: 'progress', promptTokensDone: this.#promptTokensDone, promptTokens: this.#promptTokens });
+  }
+
+  /** What the child said about this run; the broken rule, if it broke one. */
+  accept(message: RunMessage): string | undefined {
+    switch (message.type) {
+      case 'progress':
+        this.#promptTokensDone = message.promptTokensDone;
+        this.#promptTokens = message.promptTokens;
+        this.waiting();
+        return undefined;
+      case 'tokens':
+        return this.#acceptTokens(message);
+      case 'ended':
+        if (this.#open && message.usage.completionTokens !== this.#position) return 'its usage does not fit its tokens';
+        this.#finish({ type: 'ended', finishReason: message.finishReason, usage: message.usage });
+        return undefined;
+      case 'too-long':
+        this.fail(contextFailure(message.promptTokens, message.contextTokens));
+        return undefined;
+      case 'failed':
+        this.fail(failure('engine-failed', `the engine failed: ${message.detail}`));
+        return undefined;
+      case 'released':
+        return this.#open ? 'it gave up a run that was not cancelled' : undefined;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #acceptTokens({ position, tokenIds, text }: Extract<RunMessage, { type: 'tokens' }>): string | undefined {
+    if (!this.#open) return undefined;
+    if (position !== this.#position) return `its tokens skip from ${this.#position} to ${position}`;
+    if (position + tokenIds.length - this.#firstPosition > this.#granted) return 'it produced more than was granted';
+    this.#position += tokenIds.length;
+    this.#on({ type: 'tokens', position, tokens: tokenIds.length, tokenIds, text });
+    return undefined;
+  }
+
+  #finish(event: EngineEvent): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#on(event);
+  }
+}
+
+/** True for the last message of a run: its slot is free. */
+export function isLast(message: RunMessage): boolean {
+  return message.type !== 'progress' && message.type !== 'tokens';
+}

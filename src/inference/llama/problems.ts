@@ -1,0 +1,61 @@
+/**
+ * What is told when a model cannot serve, and what mends it: sentences for people, in one place, each naming the path or
+ * the command. The platform table names the package that carries llama.cpp's binary. Pure.
+ * Source: the optional dependencies of node-llama-cpp (copied).
+ */
+import { type Failure, failure } from '../../errors.ts';
+import type { ModelId } from '../../ids.ts';
+
+/** The plain package of each platform; graphics cards add to it. Source: copied, node-llama-cpp's package.json. */
+const ENGINE_PACKAGES: Readonly<Record<string, string>> = {
+  'darwin-arm64': 'mac-arm64-metal',
+  'darwin-x64': 'mac-x64',
+  'linux-arm': 'linux-armv7l',
+  'linux-arm64': 'linux-arm64',
+  'linux-riscv64': 'linux-riscv64',
+  'linux-x64': 'linux-x64',
+  'win32-arm64': 'win-arm64',
+  'win32-x64': 'win-x64',
+};
+
+export interface Platform {
+  readonly platform: string;
+  readonly architecture: string;
+}
+
+/** The line that a person types to get the engine's binary for this machine. */
+export function engineMend({ platform, architecture }: Platform): string {
+  const name = ENGINE_PACKAGES[`${platform}-${architecture}`];
+  if (name === undefined)
+    return `there is no prebuilt engine for ${platform} on ${architecture}; use an upstream server`;
+  return `npm install --no-save @node-llama-cpp/${name}`;
+}
+
+export function noEngineProblem(platform: Platform, detail: string): string {
+  return `no llama.cpp engine for this machine was found (${detail}); mend: ${engineMend(platform)}`;
+}
+
+export function loadProblem(path: string, detail: string): string {
+  return `${path} could not be loaded: ${detail}; replace the file or remove it`;
+}
+
+export function memoryProblem(path: string, detail: string): string {
+  return `${path} does not fit into memory: ${detail}; free some, or use a smaller model or context`;
+}
+
+export function quarantineProblem(path: string, deaths: number, detail: string): string {
+  return `${path} ended its process ${deaths} times within minutes (${detail}); replace the file, then start the node again`;
+}
+
+export function contextFailure(promptTokens: number, contextTokens: number): Failure {
+  return failure(
+    'context-length-exceeded',
+    `This model's maximum context length is ${contextTokens} tokens. However, your messages resulted in ` +
+      `${promptTokens} tokens. Please reduce the length of the messages.`,
+    { param: 'messages' },
+  );
+}
+
+export function diedFailure(model: ModelId, detail: string): Failure {
+  return failure('engine-failed', `the process that runs ${model} ended: ${detail}`);
+}

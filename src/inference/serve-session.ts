@@ -1,0 +1,306 @@
+/**
+ * One request as the serving node lives it: offered -> (queued) -> running -> over. Who may run is the mesh's decision
+ * (`admitted`, `queued`, `refused` come in); this machine passes the asker's credit on to the engine, at the owner's
+ * pace if there is one, collects tokens until the link has room, shows a sign of life at least once a second while it
+ * has nothing else to say, and ends exactly once. An engine that is silent for too long although it may produce, or
+ * produces more than it was granted, is answered with a failure, so that the asker goes on elsewhere.
+ * Limits: tokens waiting to leave are bounded by the credit.
+ */
+import { unreachable } from '../assert.ts';
+import { type Failure, failure } from '../errors.ts';
+import type { ModelLoad } from '../gossip/message.ts';
+import { INFERENCE, LIMITS } from '../params.ts';
+import type { EngineEvent } from './engine.ts';
+import type { Answer, TokensAnswer } from './messages.ts';
+
+export const SERVE = {
+  /** An engine that shows nothing at all, not even progress, before its first token. Source: guess: a long prompt on a small machine, times three. */
+  firstTokenMsMax: 300_000,
+  /** The same between tokens that it was granted. Source: guess: longer than any batch of other prompts. */
+  nextTokenMsMax: 60_000,
+  /** Unused pace that may be caught up later. Source: guess: invisible to a reader. */
+  paceBurstMs: 250,
+  /** Text that waits for the link; in UTF-8 it must fit one message. Source: guess, a kilobyte for each token granted. */
+  waitingCharactersMax: 262_144,
+} as const;
+
+export type ServeInput =
+  | { readonly type: 'admitted'; readonly digest: string }
+  | { readonly type: 'queued'; readonly position: number }
+  | { readonly type: 'refused'; readonly failure: Failure; readonly load: ModelLoad | undefined }
+  | { readonly type: 'credit-received'; readonly tokens: number }
+  | { readonly type: 'engine-event'; readonly event: EngineEvent }
+  /** The asker wants no more. */
+  | { readonly type: 'cancelled' }
+  /** The asker cannot hear us any more. */
+  | { readonly type: 'link-lost' }
+  /** This node ends it: it stops. */
+  | { readonly type: 'stopped'; readonly failure: Failure }
+  | { readonly type: 'woke' };
+
+export type ServeEffect =
+  | { readonly type: 'answer'; readonly answer: Answer }
+  /** Call `takeTokens` when the link has room; at once if `urgent`. */
+  | { readonly type: 'tokens-waiting'; readonly urgent: boolean }
+  | { readonly type: 'start-engine' }
+  | { readonly type: 'grant'; readonly tokens: number }
+  | { readonly type: 'cancel-engine' }
+  | { readonly type: 'report-first-token'; readonly promptTokens: number; readonly elapsedMs: number }
+  | { readonly type: 'report-ended'; readonly completionTokens: number; readonly decodeElapsedMs: number };
+
+export interface ServeSetup {
+  /** Granted with the request. */
+  readonly creditTokens: number;
+  /** Used until the engine counted. */
+  readonly promptTokensEstimate: number;
+  /** 0 = as fast as the engine can. */
+  readonly tokensPerSecondMax: number;
+}
+
+const NOTHING: readonly ServeEffect[] = [];
+const TOKENS_WAITING: readonly ServeEffect[] = [{ type: 'tokens-waiting', urgent: false }];
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class ServeSession {
+  readonly #setup: ServeSetup;
+  #phase: 'offered' | 'queued' | 'running' | 'over' = 'offered';
+  #credit: number;
+  #granted = 0;
+  #produced = 0;
+  #paceTokens = 1;
+  #pacedAtMs = 0;
+  #promptTokensDone = 0;
+  #promptTokens = 0;
+  #countShown = false;
+  #startedAtMs = 0;
+  #firstTokenAtMs: number | undefined;
+  #engineHeardAtMs = 0;
+  #saidAtMs: number;
+  // Tokens that wait for the link: one answer's worth, merged.
+  #position = 0;
+  #waiting = 0;
+  #ids: number[] = [];
+  #text = '';
+
+  constructor(setup: ServeSetup, nowMs: number) {
+    this.#setup = setup;
+    this.#credit = setup.creditTokens;
+    this.#saidAtMs = nowMs;
+  }
+
+  get phase(): 'offered' | 'queued' | 'running' | 'over' {
+    return this.#phase;
+  }
+
+  get tokensProduced(): number {
+    return this.#produced;
+  }
+
+  get wakeAtMs(): number {
+    if (this.#phase === 'over') return NEVER;
+    const signAtMs = this.#saidAtMs + INFERENCE.progressIntervalMs;
+    if (this.#phase !== 'running') return signAtMs;
+    return Math.min(signAtMs, this.#paceAtMs(), this.#silenceAtMs());
+  }
+
+  step(input: ServeInput, nowMs: number): readonly ServeEffect[] {
+    if (this.#phase === 'over') return NOTHING;
+    switch (input.type) {
+      case 'engine-event':
+        return this.#engineEvent(input.event, nowMs);
+      case 'credit-received':
+        this.#credit += input.tokens;
+        return this.#grants(nowMs);
+      case 'woke':
+        return this.#woke(nowMs);
+      case 'admitted':
+        return this.#admitted(input.digest, nowMs);
+      case 'queued':
+        this.#phase = 'queued';
+        this.#saidAtMs = nowMs;
+        return [{ type: 'answer', answer: { type: 'queued', position: input.position } }];
+      case 'refused':
+        // The mesh said no and knows it: nothing to report.
+        this.#phase = 'over';
+        return [{ type: 'answer', answer: { type: 'refused', failure: input.failure, load: input.load } }];
+      case 'cancelled':
+      case 'link-lost':
+      case 'stopped':
+        return this.#over(lastWord(input), nowMs, 'stop-engine');
+      default:
+        return unreachable(input);
+    }
+  }
+
+  /** What waits to leave, as one answer; undefined when nothing does. */
+  takeTokens(nowMs: number): TokensAnswer | undefined {
+    if (this.#waiting === 0 && this.#text === '') return undefined;
+    // Ids of some tokens only are of no use to anybody.
+    const tokenIds = this.#ids.length === this.#waiting ? this.#ids : [];
+    const answer = {
+      type: 'tokens',
+      position: this.#position,
+      tokens: this.#waiting,
+      tokenIds,
+      text: this.#text,
+    } as const;
+    this.#position += this.#waiting;
+    this.#waiting = 0;
+    this.#ids = [];
+    this.#text = '';
+    this.#saidAtMs = nowMs;
+    return answer;
+  }
+
+  #admitted(digest: string, nowMs: number): readonly ServeEffect[] {
+    if (this.#phase === 'running') return NOTHING;
+    this.#phase = 'running';
+    this.#startedAtMs = nowMs;
+    this.#engineHeardAtMs = nowMs;
+    this.#pacedAtMs = nowMs;
+    this.#saidAtMs = nowMs;
+    const accepted: ServeEffect = { type: 'answer', answer: { type: 'accepted', digest } };
+    return [accepted, { type: 'start-engine' }, ...this.#grants(nowMs)];
+  }
+
+  #engineEvent(event: EngineEvent, nowMs: number): readonly ServeEffect[] {
+    if (this.#phase !== 'running') return NOTHING;
+    this.#engineHeardAtMs = nowMs;
+    switch (event.type) {
+      case 'tokens':
+        return this.#tokens(event, nowMs);
+      case 'progress':
+        return this.#progress(event.promptTokensDone, event.promptTokens, nowMs);
+      case 'ended': {
+        const { finishReason } = event;
+        const usage = {
+          promptTokens: counted(event.usage.promptTokens),
+          completionTokens: counted(event.usage.completionTokens),
+          cachedTokens: counted(event.usage.cachedTokens),
+        };
+        return this.#over({ type: 'ended', finishReason, usage }, nowMs, 'engine-ended');
+      }
+      case 'failed':
+        return this.#over({ type: 'failed', failure: event.failure }, nowMs, 'engine-ended');
+      default:
+        return unreachable(event);
+    }
+  }
+
+  #tokens(event: EngineEvent & { readonly type: 'tokens' }, nowMs: number): readonly ServeEffect[] {
+    const { position, tokens, tokenIds, text } = event;
+    const first = this.#firstTokenAtMs === undefined;
+    if (first) this.#position = position;
+    const problem = this.#problemOf(event);
+    if (problem !== '') return this.#fault(failure('engine-failed', problem), nowMs);
+    this.#produced += tokens;
+    this.#waiting += tokens;
+    for (const id of tokenIds) if (Number.isSafeInteger(id) && id >= 0) this.#ids.push(id);
+    this.#text += text;
+    if (!first) return TOKENS_WAITING;
+    this.#firstTokenAtMs = nowMs;
+    const promptTokens = this.#promptTokens === 0 ? this.#setup.promptTokensEstimate : this.#promptTokens;
+    const elapsedMs = nowMs - this.#startedAtMs;
+    return [
+      { type: 'tokens-waiting', urgent: true },
+      { type: 'report-first-token', promptTokens, elapsedMs },
+    ];
+  }
+
+  /** How an engine's tokens break its contract; '' = they do not. */
+  #problemOf(event: EngineEvent & { readonly type: 'tokens' }): string {
+    const { position, tokens, text } = event;
+    if (this.#produced + tokens > this.#granted) return 'the engine produced more tokens than it was granted';
+    if (position !== this.#position + this.#waiting) return 'the engine lost count of its tokens';
+    if (position + tokens > LIMITS.answerTokens) return `the answer is longer than ${LIMITS.answerTokens} tokens`;
+    if (this.#text.length + text.length > SERVE.waitingCharactersMax) return 'the engine sent too long a text at once';
+    return '';
+  }
+
+  #progress(promptTokensDone: number, promptTokens: number, nowMs: number): readonly ServeEffect[] {
+    this.#promptTokensDone = counted(promptTokensDone);
+    this.#promptTokens = counted(promptTokens);
+    // The asker keeps the prompt's count for the usage of the whole answer, should this node not live to tell it.
+    if (this.#promptTokens === 0 || this.#countShown) return NOTHING;
+    this.#countShown = true;
+    return [this.#signOfLife(nowMs)];
+  }
+
+  #woke(nowMs: number): readonly ServeEffect[] {
+    if (nowMs >= this.#silenceAtMs()) {
+      return this.#fault(failure('stalled', 'the engine was silent for too long'), nowMs);
+    }
+    const effects = [...this.#grants(nowMs)];
+    if (nowMs >= this.#saidAtMs + INFERENCE.progressIntervalMs) effects.push(this.#signOfLife(nowMs));
+    return effects;
+  }
+
+  #signOfLife(nowMs: number): ServeEffect {
+    this.#saidAtMs = nowMs;
+    const answer = { promptTokensDone: this.#promptTokensDone, promptTokens: this.#promptTokens };
+    return { type: 'answer', answer: { type: 'progress', ...answer } };
+  }
+
+  #grants(nowMs: number): readonly ServeEffect[] {
+    if (this.#phase !== 'running') return NOTHING;
+    let tokens = this.#credit - this.#granted;
+    if (this.#setup.tokensPerSecondMax > 0) tokens = Math.min(tokens, this.#pace(nowMs));
+    if (tokens <= 0) return NOTHING;
+    // The engine's silence counts from the moment it may speak.
+    if (this.#granted === this.#produced) this.#engineHeardAtMs = nowMs;
+    this.#granted += tokens;
+    return [{ type: 'grant', tokens }];
+  }
+
+  /** Takes what the pace allows now, as far as credit asks for it. */
+  #pace(nowMs: number): number {
+    const { tokensPerSecondMax } = this.#setup;
+    const burst = Math.max(1, (tokensPerSecondMax * SERVE.paceBurstMs) / 1_000);
+    const fresh = ((nowMs - this.#pacedAtMs) * tokensPerSecondMax) / 1_000;
+    this.#paceTokens = Math.min(burst, this.#paceTokens + fresh);
+    this.#pacedAtMs = nowMs;
+    const tokens = Math.min(Math.floor(this.#paceTokens), this.#credit - this.#granted);
+    this.#paceTokens -= tokens;
+    return tokens;
+  }
+
+  #paceAtMs(): number {
+    const { tokensPerSecondMax } = this.#setup;
+    if (tokensPerSecondMax === 0 || this.#credit <= this.#granted) return NEVER;
+    return this.#pacedAtMs + Math.ceil(((1 - Math.min(1, this.#paceTokens)) * 1_000) / tokensPerSecondMax);
+  }
+
+  /** When the engine's silence is too long; never while it has nothing left to produce from. */
+  #silenceAtMs(): number {
+    if (this.#phase !== 'running' || this.#granted === this.#produced) return NEVER;
+    return this.#engineHeardAtMs + (this.#firstTokenAtMs === undefined ? SERVE.firstTokenMsMax : SERVE.nextTokenMsMax);
+  }
+
+  /** The engine broke its contract: it is stopped and the asker told. */
+  #fault(problem: Failure, nowMs: number): readonly ServeEffect[] {
+    return this.#over({ type: 'failed', failure: problem }, nowMs, 'stop-engine');
+  }
+
+  #over(answer: Answer | undefined, nowMs: number, how: 'engine-ended' | 'stop-engine'): readonly ServeEffect[] {
+    const effects: ServeEffect[] = [];
+    if (this.#phase === 'running' && how === 'stop-engine') effects.push({ type: 'cancel-engine' });
+    this.#phase = 'over';
+    const last = answer === undefined || answer.type === 'cancelled' ? undefined : this.takeTokens(nowMs);
+    if (last !== undefined) effects.push({ type: 'answer', answer: last });
+    if (answer !== undefined) effects.push({ type: 'answer', answer });
+    const decodeElapsedMs = this.#firstTokenAtMs === undefined ? 0 : nowMs - this.#firstTokenAtMs;
+    effects.push({ type: 'report-ended', completionTokens: this.#produced, decodeElapsedMs });
+    return effects;
+  }
+}
+
+/** What the asker is told when the request ends from outside; nothing if it cannot hear. */
+function lastWord(input: ServeInput): Answer | undefined {
+  if (input.type === 'stopped') return { type: 'failed', failure: input.failure };
+  return input.type === 'cancelled' ? { type: 'cancelled' } : undefined;
+}
+
+/** An engine's figure as the wire carries it. */
+function counted(figure: number): number {
+  return Number.isFinite(figure) ? Math.min(LIMITS.answerTokens, Math.max(0, Math.round(figure))) : 0;
+}

@@ -1,0 +1,61 @@
+/**
+ * Which part of a growing text may leave, when some strings must never appear in it? Text goes in by pieces; what
+ * could still become a stop string is held back, and the first stop string that completes ends the text before it.
+ * "First" means the one whose last character comes first (of two, the longer), so that the result does not depend on
+ * how the text was cut into pieces. Held back is less than the longest stop string (`LIMITS.stopBytes`).
+ */
+
+export class StopStrings {
+  readonly #stops: readonly string[];
+  #held = '';
+
+  constructor(stops: readonly string[]) {
+    this.#stops = stops.filter((stop) => stop.length > 0);
+  }
+
+  /** What may leave now; `stopped` when a stop string was found, after which nothing more may be pushed. */
+  push(piece: string): { readonly text: string; readonly stopped: boolean } {
+    if (this.#stops.length === 0) return { text: piece, stopped: false };
+    const text = this.#held + piece;
+    const start = this.#firstStop(text);
+    if (start !== undefined) {
+      this.#held = '';
+      return { text: text.slice(0, start), stopped: true };
+    }
+    const keep = this.#possibleStart(text);
+    this.#held = text.slice(keep);
+    return { text: text.slice(0, keep), stopped: false };
+  }
+
+  /** The text is over: what was held back is no stop string after all. */
+  flush(): string {
+    const text = this.#held;
+    this.#held = '';
+    return text;
+  }
+
+  #firstStop(text: string): number | undefined {
+    let best: { readonly start: number; readonly end: number } | undefined;
+    for (const stop of this.#stops) {
+      const start = text.indexOf(stop);
+      if (start < 0) continue;
+      const end = start + stop.length;
+      if (best === undefined || end < best.end || (end === best.end && start < best.start)) best = { start, end };
+    }
+    return best?.start;
+  }
+
+  /** Where the longest end of `text` begins that is the beginning of a stop string. */
+  #possibleStart(text: string): number {
+    let earliest = text.length;
+    for (const stop of this.#stops) {
+      const first = stop.charAt(0);
+      let start = text.indexOf(first, Math.max(0, text.length - stop.length + 1));
+      while (start >= 0 && start < earliest) {
+        if (stop.startsWith(text.slice(start))) earliest = start;
+        else start = text.indexOf(first, start + 1);
+      }
+    }
+    return earliest;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The command line: `skein up`, `join`, `invite`, `status`, `config print`, `demo`. Flags come from the option table, so
+ * that help, configuration and documents agree. Commands are loaded when they run: `skein --help` loads nothing else.
+ * Rules: data goes to stdout, messages to stderr; exit codes are 0, 1 (failed), 2 (usage), 69 (unavailable), 78 (settings).
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { flagUsage, OPTION_KEYS, OPTIONS, type OptionSpec } from './config-schema.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** Runs one command; resolves with the exit code when it is over. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    process.stderr.write(`skein: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+export function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function createProgram(done: (exitCode: number) => void): Command {
+  const program = new Command('skein')
+    .description('Joins the machines you own into one inference service, with no coordinator.')
+    .version(version())
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError('(`skein --help` lists the commands)')
+    .addHelpText(
+      'after',
+      '\nStart a node with `skein up`, then run the `skein join` line that it prints on your other machines.',
+    );
+  nodeCommand(program, 'up', 'start a node: creates what is missing, joins its swarm, serves the API').action(
+    async (_, command: Command) => {
+      done(
+        await (
+          await import('./cli-up.io.ts')
+        ).up({ flags: flagsOf(command), version: version(), json: isJson(command) }),
+      );
+    },
+  );
+  nodeCommand(program, 'join', 'start a node in the swarm of an invite link')
+    .argument('<link>', 'what `skein invite` printed on a node of the swarm')
+    .action(async (link: string, _, command: Command) => {
+      done(
+        await (
+          await import('./cli-up.io.ts')
+        ).up({ flags: flagsOf(command), version: version(), json: isJson(command), link }),
+      );
+    });
+  queryCommand(program, 'invite', 'print a link that lets another machine join').action(async (_, command: Command) => {
+    done(await (await import('./cli-query.io.ts')).invite({ flags: flagsOf(command), json: isJson(command) }));
+  });
+  queryCommand(program, 'status', 'show the nodes, models and requests of the mesh, as this node sees them').action(
+    async (_, command: Command) => {
+      done(await (await import('./cli-query.io.ts')).status({ flags: flagsOf(command), json: isJson(command) }));
+    },
+  );
+  const config = program.command('config').description('look at the settings of this machine').exitOverride();
+  queryCommand(config, 'print', 'print every setting, its value and who said so').action(
+    async (_, command: Command) => {
+      done(await (await import('./cli-query.io.ts')).printConfig({ flags: flagsOf(command), json: isJson(command) }));
+    },
+  );
+  program
+    .command('demo')
+    .description('three nodes on this machine; kill the one that answers, and the answer goes on')
+    .exitOverride()
+    .action(async () => {
+      done(await (await import('./demo.io.ts')).runDemo());
+    });
+  return program;
+}
+
+/** A command that takes every option of a node. */
+function nodeCommand(program: Command, name: string, description: string): Command {
+  return withOptions(
+    program.command(name).description(description),
+    OPTION_KEYS.map((key): OptionSpec => OPTIONS[key]),
+  );
+}
+
+/** A command that only has to find the node of this machine. */
+function queryCommand(program: Command, name: string, description: string): Command {
+  return withOptions(program.command(name).description(description), [OPTIONS.home, OPTIONS.config]);
+}
+
+function withOptions(command: Command, specs: readonly OptionSpec[]): Command {
+  command.exitOverride().option('--json', 'print JSON lines for programs instead of text for people');
+  for (const spec of specs) {
+    const option = new Option(flagUsage(spec), spec.help);
+    const repeatable = spec.kind.type === 'list' || spec.kind.type === 'upstreams';
+    if (repeatable)
+      option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+    command.addOption(option);
+  }
+  return command;
+}
+
+/** Only what was written on the command line: defaults are the configuration's business. */
+function flagsOf(command: Command): Readonly<Record<string, unknown>> {
+  const given = Object.entries(command.opts()).filter(
+    ([name]) => command.getOptionValueSource(name) === 'cli' && name !== 'json',
+  );
+  return Object.fromEntries(given);
+}
+
+function isJson(command: Command): boolean {
+  return command.opts()['json'] === true;
+}

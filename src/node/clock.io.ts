@@ -1,0 +1,29 @@
+/**
+ * The clock of the core: monotonic, in ms since the process started, and counting the time in which the machine slept.
+ * On Linux the monotonic clock of Node stands still during suspend while the uptime goes on; on macOS and Windows both
+ * count it. So the uptime decides how long a gap was, and the fine clock what happened inside.
+ * Source: nodejs/node#47724; the uptime has a resolution of 10 ms and is read at most every `UPTIME_CHECK_MS`.
+ */
+import { uptime } from 'node:os';
+
+const UPTIME_CHECK_MS = 200;
+
+/** Disagreement that can only be a sleep: far above the resolution of the uptime. Source: guess. */
+const SLEEP_MS_MIN = 500;
+
+export class Clock {
+  readonly #startedMs = performance.now();
+  readonly #startedUptimeMs = uptime() * 1_000;
+  #checkedMs = performance.now();
+  #sleptMs = 0;
+
+  nowMs(): number {
+    const fineMs = performance.now();
+    if (fineMs - this.#checkedMs >= UPTIME_CHECK_MS) {
+      this.#checkedMs = fineMs;
+      const missingMs = uptime() * 1_000 - this.#startedUptimeMs - (fineMs - this.#startedMs);
+      if (missingMs - this.#sleptMs > SLEEP_MS_MIN) this.#sleptMs = missingMs;
+    }
+    return fineMs - this.#startedMs + this.#sleptMs;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The engines of a node, as its settings ask for them: model files through llama.cpp, and other servers as upstreams.
+ * What cannot be served (a corrupt file, a server that is down) is an offer in the state `failed` with its reason, never a
+ * node that does not start. Says when the list of offers changes.
+ */
+import { readFile } from 'node:fs/promises';
+import { DEFAULT_MODEL_ID } from '../inference/default-model.ts';
+import { EngineSet } from '../inference/engine-set.ts';
+import { LlamaEngine } from '../inference/llama/llama-engine.io.ts';
+import { openModelStore } from '../inference/model-store.io.ts';
+import { createUpstreamEngine, type UpstreamEngine } from '../inference/upstream.io.ts';
+import type { NodeOptions, UpstreamOptions } from './config-schema.ts';
+import type { Paths } from './paths.ts';
+
+/** Models up to this size together are loaded at the start, larger ones at their first use. Source: guess: a second of disk. */
+const PRELOAD_BYTES_MAX = 512 * 1024 * 1024;
+
+export interface EnginesOptions {
+  readonly options: NodeOptions;
+  readonly paths: Paths;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly onModelsChanged: () => void;
+  readonly onMessage: (level: 'info' | 'warn', message: string) => void;
+}
+
+export interface Engines {
+  readonly set: EngineSet;
+  close(): Promise<void>;
+}
+
+export async function openEngines({
+  options,
+  paths,
+  environment,
+  onModelsChanged,
+  onMessage,
+}: EnginesOptions): Promise<Engines> {
+  const stored = await openModelStore({
+    modelsDirectory: options.modelsDirectory ?? paths.models,
+    extraPaths: options.modelsPaths,
+    cacheDirectory: paths.cache,
+    withDefaultModel: options.defaultModel,
+    onHashing: (path, sizeBytes) =>
+      onMessage('info', `reading ${path} once to know its digest (${Math.round(sizeBytes / 1e6)} MB)`),
+  });
+  const files = options.defaultModel ? stored : stored.filter(({ model }) => model !== DEFAULT_MODEL_ID);
+  for (const { problem } of files) if (problem !== undefined) onMessage('warn', problem);
+  const llama = new LlamaEngine({
+    models: files,
+    slots: options.engineSlots,
+    contextTokens: options.engineContextTokensMax,
+    ...(options.engineThreads > 0 ? { maxThreads: options.engineThreads } : {}),
+    preload: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= PRELOAD_BYTES_MAX,
+    onModelsChanged,
+  });
+  const upstreams = await Promise.all(
+    options.upstreams.map(async (upstream) => openUpstream(upstream, { environment, onModelsChanged, onMessage })),
+  );
+  return {
+    set: new EngineSet([llama, ...upstreams]),
+    close: async () => {
+      await Promise.all([llama.close(), ...upstreams.map(async (upstream) => upstream.close())]);
+    },
+  };
+}
+
+type UpstreamContext = Pick<EnginesOptions, 'environment' | 'onModelsChanged' | 'onMessage'>;
+
+async function openUpstream(upstream: UpstreamOptions, context: UpstreamContext): Promise<UpstreamEngine> {
+  const { name, url, slots, contextTokens, models } = upstream;
+  const apiKey = await upstreamKey(upstream, context);
+  return createUpstreamEngine({
+    name,
+    baseUrl: url,
+    slots,
+    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(contextTokens === undefined ? {} : { contextTokens }),
+    ...(models === undefined ? {} : { models }),
+    onModelsChanged: context.onModelsChanged,
+  });
+}
+
+/** The upstream's own key; without it the upstream will say 401, which its models' problem then tells. */
+async function upstreamKey(
+  { name, apiKeyEnv, apiKeyFile }: UpstreamOptions,
+  { environment, onMessage }: UpstreamContext,
+): Promise<string | undefined> {
+  if (apiKeyFile !== undefined) {
+    try {
+      return (await readFile(apiKeyFile, 'utf8')).trim();
+    } catch (error) {
+      onMessage(
+        'warn',
+        `upstream ${name}: cannot read its key file ${apiKeyFile} (${error instanceof Error ? error.message : String(error)}): it is asked without a key`,
+      );
+      return undefined;
+    }
+  }
+  if (apiKeyEnv === undefined) return undefined;
+  const key = environment[apiKeyEnv];
+  if (key === undefined || key === '')
+    onMessage('warn', `upstream ${name}: the environment variable ${apiKeyEnv} is not set: it is asked without a key`);
+  return key === '' ? undefined : key;
+}

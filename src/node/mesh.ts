@@ -1,0 +1,282 @@
+/**
+ * The core of a node: one synchronous state machine that owns everything a decision needs. `step` takes what happened and
+ * the time, and returns what to do and when to be woken. It composes gossip (who is here), the address book (whom to
+ * dial), the request desk (requests that entered here) and the serve desk (requests served here); it has no clock, no
+ * randomness of its own and no I/O, so that a simulator can run it unchanged.
+ * Obligations of the caller: inputs one at a time; `nowMs` never goes back; every effect is carried out, in order; a node
+ * is named in an input only after its membership proof; `woke` comes no later than `wakeAtMs`.
+ */
+import { AddressBook } from '../discovery/address-book.ts';
+import { failure } from '../errors.ts';
+import {
+  GossipCore,
+  type GossipCoreOptions,
+  type GossipCounters,
+  type GossipMember,
+  type GossipStep,
+} from '../gossip/gossip-core.ts';
+import type { Capability } from '../gossip/message.ts';
+import { compareIds, type NodeId, type ParamsFingerprint } from '../ids.ts';
+import { GOSSIP, paramsFingerprint } from '../params.ts';
+import type { Effect, Input, StepResult } from './events.ts';
+import { RequestDesk } from './request-desk.ts';
+import { ServeDesk } from './serve-desk.ts';
+
+/** Connections kept: while the mesh is smaller, everybody knows everybody. Source: guess (see address-book.ts). */
+const CONNECTIONS_MAX = 32;
+
+/** Least time between two writes of the known peers. Source: guess: a disk is not worn out, and a crash loses little. */
+const PERSIST_INTERVAL_MS = 5_000;
+
+/** When a client may try again while the view is fetched after a sleep. Source: guess: a round trip and a little. */
+const STALE_RETRY_MS = 1_000;
+
+export interface MeshOptions extends GossipCoreOptions {
+  /** What the owner calls this machine. */
+  readonly name: string;
+  readonly version: string;
+  readonly bootstrap: readonly string[];
+  readonly knownPeers: readonly { readonly node: NodeId; readonly addresses: readonly string[] }[];
+}
+
+export class Mesh {
+  readonly #options: MeshOptions;
+  readonly #params: ParamsFingerprint = paramsFingerprint();
+  readonly #gossip: GossipCore;
+  readonly #book: AddressBook;
+  readonly #requests: RequestDesk;
+  readonly #serves = new ServeDesk();
+  #effects: Effect[] = [];
+  #gossipWakeAtMs: number;
+  #dialAtMs = -Infinity;
+  #listening: readonly string[] = [];
+  #loadsAtMs = -Infinity;
+  #persistedAtMs = -Infinity;
+  #peersChanged = false;
+  #drainedSaid = false;
+
+  constructor(options: MeshOptions, nowMs: number) {
+    const { self, prng } = options;
+    this.#options = options;
+    this.#gossipWakeAtMs = nowMs;
+    this.#gossip = new GossipCore({ ...options, prng: prng.fork('gossip') }, nowMs);
+    this.#book = new AddressBook({ local: self, prng: prng.fork('address-book'), connectionsMax: CONNECTIONS_MAX });
+    this.#requests = new RequestDesk({ self, params: this.#params });
+    this.#book.learn({ node: undefined, addresses: options.bootstrap, source: 'bootstrap' }, nowMs);
+    for (const peer of options.knownPeers) this.#book.learn({ ...peer, source: 'disk' }, nowMs);
+  }
+
+  step(input: Input, nowMs: number): StepResult {
+    this.#take(input, nowMs);
+    this.#tellLoads(nowMs);
+    this.#dial(input, nowMs);
+    this.#persistPeers(nowMs);
+    this.#sayDrained();
+    const effects = this.#effects;
+    this.#effects = [];
+    const persistAtMs = this.#peersChanged ? this.#persistedAtMs + PERSIST_INTERVAL_MS : Infinity;
+    return { effects, wakeAtMs: Math.min(this.#gossipWakeAtMs, this.#dialAtMs, persistAtMs) };
+  }
+
+  /** Everybody who is here or suspect, ourselves included, by id. Our own row is as we are now, not as we last said. */
+  members(nowMs: number): readonly GossipMember[] {
+    const { self, name } = this.#options;
+    const loads = this.#serves.loads(nowMs);
+    const own = { node: self, self: true, name, verdict: 'alive', capability: this.#capability(), loads } as const;
+    const exact = {
+      ...own,
+      incarnation: this.#options.incarnation,
+      loadsMadeAtMs: nowMs,
+      ageMs: 0,
+      rttMs: 0,
+      connected: true,
+    };
+    return [...this.#gossip.members(nowMs).filter((member) => !member.self), exact].toSorted((left, right) =>
+      compareIds(left.node, right.node),
+    );
+  }
+
+  addressesOf(node: NodeId): readonly string[] {
+    return this.#book.addressesOf(node);
+  }
+
+  /** Why placement leaves a member out as a whole, if it does. */
+  problemOf(member: GossipMember): string | undefined {
+    if (member.capability === undefined) return 'its capability is not known yet';
+    return member.capability.params === this.#params
+      ? undefined
+      : 'it runs other protocol parameters: update skein there or here';
+  }
+
+  get counters(): GossipCounters {
+    return this.#gossip.counters;
+  }
+
+  /** True after a sleep until a member told what is new. */
+  get isStale(): boolean {
+    return this.#gossip.isStale;
+  }
+
+  get isDraining(): boolean {
+    return this.#serves.draining;
+  }
+
+  #take(input: Input, nowMs: number): void {
+    switch (input.type) {
+      case 'woke':
+      case 'connection-opened':
+      case 'connection-lost':
+      case 'heard':
+      case 'pong-received':
+      case 'message-received':
+      case 'snapshot-received':
+      case 'snapshot-failed':
+      case 'snapshot-requested':
+        this.#gossiped(this.#gossip.step(input, nowMs), nowMs);
+        return this.#afterGossip(input, nowMs);
+      case 'dial-failed':
+        return this.#book.dialFailed(input.address, nowMs);
+      case 'addresses-found':
+        return this.#book.learn(input, nowMs);
+      case 'listening':
+        this.#listening = input.addresses;
+        return this.#tellCapability(nowMs);
+      case 'models-changed':
+        this.#effects.push(...this.#serves.setModels(input.models, nowMs));
+        return this.#tellCapability(nowMs);
+      case 'drain-requested':
+        this.#effects.push(...this.#serves.drain());
+        return this.#tellCapability(nowMs);
+      case 'stop-requested':
+        return this.#gossiped(this.#gossip.leave(nowMs), nowMs);
+      default:
+        return this.#takeRequest(input, nowMs);
+    }
+  }
+
+  #takeRequest(input: RequestInput, nowMs: number): void {
+    switch (input.type) {
+      case 'request-arrived':
+        return this.#arrived(input, nowMs);
+      case 'replan-wanted': {
+        const effect = this.#requests.replan(input, this.members(nowMs), nowMs);
+        if (effect !== undefined) this.#effects.push(effect);
+        return;
+      }
+      case 'try-started':
+        return this.#requests.tryStarted(input, nowMs);
+      case 'first-token-seen':
+        return this.#requests.firstTokenSeen(input, nowMs);
+      case 'try-ended':
+        return this.#requests.tryEnded(input, nowMs);
+      case 'request-ended':
+        return this.#requests.ended(input.requestId);
+      case 'open-received':
+        this.#effects.push(this.#serves.opened(input, nowMs));
+        return this.#loadChanged();
+      case 'serve-first-token':
+        return this.#serves.firstToken(input, nowMs);
+      case 'serve-ended':
+        this.#effects.push(...this.#serves.ended(input, nowMs));
+        return this.#loadChanged();
+    }
+  }
+
+  #arrived(input: Extract<Input, { type: 'request-arrived' }>, nowMs: number): void {
+    const { requestId, request: summary } = input;
+    this.#serves.arrived(summary.model, nowMs);
+    // What is known may be hours old after a sleep: only our own row is sure until a member told what is new.
+    const members = this.members(nowMs).filter(({ self }) => self || !this.isStale);
+    const effect = this.#requests.arrived({ requestId, summary }, members, nowMs);
+    if (effect.type !== 'refuse-request' || !this.isStale) return void this.#effects.push(effect);
+    const text = 'This machine has just woken up and is asking the mesh what is new: try again in a moment.';
+    this.#effects.push({ ...effect, failure: failure('no-node-available', text, { retryAfterMs: STALE_RETRY_MS }) });
+  }
+
+  /** Tokens make many `heard`s, and they change nothing about whom to dial. */
+  #dial(input: Input, nowMs: number): void {
+    if (input.type === 'heard' && nowMs < this.#dialAtMs) return;
+    const { dials, wakeAtMs } = this.#book.plan(nowMs);
+    this.#dialAtMs = wakeAtMs;
+    for (const dial of dials) this.#effects.push({ type: 'dial', ...dial });
+  }
+
+  /** What a connection or a message also means to the address book. */
+  #afterGossip(input: Input, nowMs: number): void {
+    if (input.type === 'connection-opened') {
+      this.#book.connected(input.node, input.address, nowMs);
+      this.#peersChanged = true;
+    } else if (input.type === 'connection-lost') this.#book.lost(input.node, nowMs);
+  }
+
+  #gossiped(step: GossipStep, nowMs: number): void {
+    this.#gossipWakeAtMs = step.wakeAtMs;
+    let newAddresses = false;
+    for (const effect of step.effects) {
+      this.#effects.push(effect);
+      if (effect.type === 'judge-message' && effect.verdict === 'accept' && effect.reason === 'capability')
+        newAddresses = true;
+      if (effect.type === 'member-changed' && effect.verdict === 'left') this.#book.left(effect.node, nowMs);
+    }
+    if (newAddresses) this.#learnAddresses(nowMs);
+  }
+
+  #learnAddresses(nowMs: number): void {
+    for (const { node, self, capability } of this.members(nowMs)) {
+      if (self || capability === undefined) continue;
+      this.#book.learn({ node, addresses: capability.addresses, source: 'gossip' }, nowMs);
+    }
+    this.#peersChanged = true;
+  }
+
+  #tellCapability(nowMs: number): void {
+    this.#gossiped(this.#gossip.setCapability(this.#capability(), nowMs), nowMs);
+    this.#loadChanged();
+  }
+
+  #capability(): Capability {
+    const { name, version } = this.#options;
+    const addresses = this.#listening.slice(0, GOSSIP.addressesPerNodeMax);
+    return { name, version, params: this.#params, addresses, models: this.#serves.capabilities() };
+  }
+
+  /** The load rows go out with the next step. */
+  #loadChanged(): void {
+    this.#loadsAtMs = -Infinity;
+  }
+
+  #tellLoads(nowMs: number): void {
+    if (nowMs < this.#loadsAtMs + GOSSIP.beaconEventGapMs) return;
+    this.#loadsAtMs = nowMs;
+    this.#gossiped(this.#gossip.setLoads(this.#serves.loads(nowMs), nowMs), nowMs);
+  }
+
+  #persistPeers(nowMs: number): void {
+    if (!this.#peersChanged || nowMs < this.#persistedAtMs + PERSIST_INTERVAL_MS) return;
+    this.#peersChanged = false;
+    this.#persistedAtMs = nowMs;
+    this.#effects.push({ type: 'persist-peers', peers: this.#book.peers() });
+  }
+
+  #sayDrained(): void {
+    if (!this.#serves.draining || this.#drainedSaid || this.#serves.size > 0 || this.#requests.size > 0) return;
+    this.#drainedSaid = true;
+    this.#effects.push({ type: 'drained' });
+  }
+}
+
+type RequestInput = Extract<
+  Input,
+  {
+    type:
+      | 'request-arrived'
+      | 'replan-wanted'
+      | 'try-started'
+      | 'first-token-seen'
+      | 'try-ended'
+      | 'request-ended'
+      | 'open-received'
+      | 'serve-first-token'
+      | 'serve-ended';
+  }
+>;

@@ -1,0 +1,213 @@
+/**
+ * The requests that entered the mesh at this node: where does each go first, where next, and what do its outcomes teach?
+ * A request is placed when it arrives, and again when its list is used up or its answer must go on elsewhere; every
+ * placement comes with the record that explains it. The answer itself is the business of its session.
+ * Bounds: `REQUESTS_MAX` requests at once, refused with 503 beyond that; `FAILURES_MAX` failures remembered of each.
+ */
+import { failure, type Failure } from '../errors.ts';
+import type { ModelId, NodeId, ParamsFingerprint, RequestId } from '../ids.ts';
+import { PLACEMENT } from '../params.ts';
+import { explain } from '../placement/explain.ts';
+import { Observations } from '../placement/observations.ts';
+import { place, prepare } from '../placement/place.ts';
+import type { Placement, PlacementRequest } from '../placement/placement.ts';
+import { requestKey } from '../placement/request-key.ts';
+import { arrivalsPerKs, candidatesFor, type MemberFacts, modelsOffered } from './candidates.ts';
+import type { Effect, RequestSummary, TryOutcome } from './events.ts';
+import { refusalFailure } from './refusals.ts';
+
+/** Source: ours: twice what one link may carry. */
+export const REQUESTS_MAX = 4_096;
+const FAILURES_MAX = 16;
+
+/** Bytes of prompt per token in the estimate that costs are computed from. Source: measured on English text by many; a guess elsewhere. */
+const PROMPT_BYTES_PER_TOKEN = 4;
+
+/** Bytes per token of the densest prompts: what does not fit even then is refused without asking. Source: guess (runs of white space and code). */
+const PROMPT_BYTES_PER_TOKEN_MAX = 16;
+
+/** One way of a message through the mesh, added to the age of the load figures. Source: the placement study (T/2 + 0.15 s). */
+const GOSSIP_DELAY_MS = 150;
+
+/** Sessions whose last node is remembered, the one unused longest makes room. Source: guess. */
+const SESSIONS_MAX = 4_096;
+
+interface Entry {
+  readonly summary: RequestSummary;
+  /** What placement expected of each node, for the lesson of the outcome. */
+  readonly expectedMs: Map<NodeId, number>;
+  readonly failures: { readonly node: NodeId; readonly failure: Failure }[];
+}
+
+export interface RequestDeskOptions {
+  readonly self: NodeId;
+  readonly params: ParamsFingerprint;
+}
+
+export class RequestDesk {
+  readonly #options: RequestDeskOptions;
+  readonly #observations = new Observations(PLACEMENT);
+  readonly #requests = new Map<RequestId, Entry>();
+  /** Which node answered a session last, and how long its prompt was. */
+  readonly #sessions = new Map<string, { readonly node: NodeId; readonly promptTokens: number }>();
+
+  constructor(options: RequestDeskOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#requests.size;
+  }
+
+  arrived(
+    arrival: { readonly requestId: RequestId; readonly summary: RequestSummary },
+    members: readonly MemberFacts[],
+    nowMs: number,
+  ): Effect {
+    const { requestId, summary } = arrival;
+    const entry: Entry = { summary, expectedMs: new Map(), failures: [] };
+    if (this.#requests.size < REQUESTS_MAX) this.#requests.set(requestId, entry);
+    return this.#place({ requestId, entry, excluded: [] }, members, nowMs);
+  }
+
+  replan(
+    wish: { readonly requestId: RequestId; readonly excluded: readonly NodeId[] },
+    members: readonly MemberFacts[],
+    nowMs: number,
+  ): Effect | undefined {
+    const entry = this.#requests.get(wish.requestId);
+    return entry === undefined ? undefined : this.#place({ ...wish, entry }, members, nowMs);
+  }
+
+  tryStarted(attempt: { readonly requestId: RequestId; readonly node: NodeId }, nowMs: number): void {
+    const entry = this.#requests.get(attempt.requestId);
+    if (entry === undefined) return;
+    this.#observations.dispatched(
+      { ...attempt, model: entry.summary.model, expectedMs: entry.expectedMs.get(attempt.node) ?? 1 },
+      nowMs,
+    );
+  }
+
+  firstTokenSeen(
+    attempt: { readonly requestId: RequestId; readonly node: NodeId; readonly elapsedMs: number },
+    nowMs: number,
+  ): void {
+    this.#observations.firstToken(attempt, attempt.elapsedMs, nowMs);
+  }
+
+  tryEnded(
+    attempt: { readonly requestId: RequestId; readonly node: NodeId; readonly outcome: TryOutcome },
+    nowMs: number,
+  ): void {
+    const { requestId, node, outcome } = attempt;
+    const entry = this.#requests.get(requestId);
+    this.#observations.ended(attempt, outcome.type, nowMs);
+    if (entry === undefined) return;
+    const { model, sessionKey, promptBytes } = entry.summary;
+    if (outcome.type === 'busy' && outcome.load !== undefined)
+      this.#observations.loadAnswered(node, { model, load: outcome.load }, nowMs);
+    if (outcome.type === 'failed' && entry.failures.length < FAILURES_MAX)
+      entry.failures.push({ node, failure: outcome.failure });
+    if (outcome.type === 'answered' && sessionKey !== '')
+      this.#rememberSession(sessionKey, node, Math.ceil(promptBytes / PROMPT_BYTES_PER_TOKEN));
+  }
+
+  ended(requestId: RequestId): void {
+    this.#requests.delete(requestId);
+  }
+
+  #place(
+    wish: { readonly requestId: RequestId; readonly entry: Entry; readonly excluded: readonly NodeId[] },
+    members: readonly MemberFacts[],
+    nowMs: number,
+  ): Effect {
+    const { requestId, entry } = wish;
+    const { summary } = entry;
+    const candidates = candidatesFor(summary.model, members, {
+      ...this.#options,
+      observations: this.#observations,
+      nowMs,
+    });
+    const viewAgeMs = meanOf(candidates.map(({ ageMs }) => ageMs)) + GOSSIP_DELAY_MS;
+    const prepared = prepare(candidates, { arrivalsPerKs: arrivalsPerKs(summary.model, members), viewAgeMs });
+    // An estimate must not refuse what might fit: where nobody's context seems long enough, the densest prompt that
+    // has so many bytes decides, and the engine counts exactly.
+    const likely = this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN);
+    const dense = this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN_MAX);
+    const first = place(likely, prepared, PLACEMENT);
+    const request = first.type === 'placed' ? likely : dense;
+    const placement = first.type === 'placed' ? first : place(dense, prepared, PLACEMENT);
+    const record = explain({ request, placement, candidates: candidates.length });
+    if (placement.type === 'impossible' || !this.#requests.has(requestId)) {
+      const reason = this.#requests.has(requestId)
+        ? this.#refusal(summary.model, entry, { placement, members })
+        : tooManyRequests();
+      return { type: 'refuse-request', requestId, failure: reason, plan: { ranked: [], levelMs: 0, explain: record } };
+    }
+    for (const { node, expectedMs } of placement.considered) entry.expectedMs.set(node, expectedMs);
+    return {
+      type: 'dispatch',
+      requestId,
+      plan: { ranked: placement.ranked, levelMs: placement.levelMs, explain: record },
+    };
+  }
+
+  #placementRequest(
+    {
+      requestId,
+      entry,
+      excluded,
+    }: { readonly requestId: RequestId; readonly entry: Entry; readonly excluded: readonly NodeId[] },
+    bytesPerToken: number,
+  ): PlacementRequest {
+    const { sessionKey, promptHead, promptBytes, model } = entry.summary;
+    const promptTokens = Math.ceil(promptBytes / bytesPerToken);
+    const session = this.#sessions.get(sessionKey);
+    return {
+      keyHash: requestKey({ sessionKey, requestId, promptHead }),
+      model,
+      promptTokens,
+      answerTokens: 1,
+      ...(session === undefined
+        ? {}
+        : { affinity: { node: session.node, cachedTokens: Math.min(session.promptTokens, promptTokens) } }),
+      excluded: new Set(excluded),
+    };
+  }
+
+  #refusal(
+    model: ModelId,
+    entry: Entry,
+    { placement, members }: { readonly placement: Placement; readonly members: readonly MemberFacts[] },
+  ): Failure {
+    const known = modelsOffered(members);
+    // A model of members that are gone for the moment exists: that is 503, not 404.
+    const offeredOnce = placement.refused.size > 0 || entry.failures.length > 0;
+    return refusalFailure({
+      model,
+      known: offeredOnce ? new Set([...known, model]) : known,
+      refused: placement.refused,
+      failures: entry.failures,
+    });
+  }
+
+  #rememberSession(sessionKey: string, node: NodeId, promptTokens: number): void {
+    this.#sessions.delete(sessionKey);
+    this.#sessions.set(sessionKey, { node, promptTokens });
+    if (this.#sessions.size <= SESSIONS_MAX) return;
+    const [oldest] = this.#sessions.keys();
+    if (oldest !== undefined) this.#sessions.delete(oldest);
+  }
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.length === 0 ? 0 : Math.floor(values.reduce((sum, value) => sum + value, 0) / values.length);
+}
+
+function tooManyRequests(): Failure {
+  return failure(
+    'no-node-available',
+    `This node already has ${REQUESTS_MAX} requests under way: try again, or ask another node.`,
+    { retryAfterMs: 1_000 },
+  );
+}

@@ -1,0 +1,81 @@
+/**
+ * Values that must never be shown. A `Secret` prints as `[secret]` wherever a program turns things into text: string
+ * conversion, JSON, `console.log`; only `reveal()` gives the value away, and that word can be searched for.
+ * `redact` is the second net, for log records: it blanks fields by name, at any depth, whatever put them there.
+ * Limits: text that somebody pasted into a message is not recognised.
+ */
+
+const HIDDEN = '[secret]';
+
+/** Depth to which log records are searched. Source: guess: ours are two deep; what is deeper is not shown at all. */
+const DEPTH_MAX = 6;
+
+/** Names of fields that hold a key, or what a person asked or was answered. Compared without case, `-` and `_`. */
+const HIDDEN_FIELDS: ReadonlySet<string> = new Set([
+  'authorization',
+  'apikey',
+  'cookie',
+  'invite',
+  'password',
+  'privatekey',
+  'psk',
+  'secret',
+  'setcookie',
+  'swarmkey',
+  'token',
+  'content',
+  'messages',
+  'prompt',
+  'prompthead',
+  'text',
+]);
+
+/** A value that shows itself as `[secret]`. */
+export class Secret<Value = string> {
+  readonly #value: Value;
+
+  constructor(value: Value) {
+    this.#value = value;
+  }
+
+  /** The value itself: only for the one place that needs it. */
+  reveal(): Value {
+    return this.#value;
+  }
+
+  toString(): string {
+    return HIDDEN;
+  }
+
+  toJSON(): string {
+    return HIDDEN;
+  }
+
+  /** What `util.inspect` asks for. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return HIDDEN;
+  }
+}
+
+/** A copy of a log record without what must not be shown. Objects of classes are left to their own `toJSON`. */
+export function redact(record: Readonly<Record<string, unknown>>, depth = 0): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [name, isHidden(name) ? HIDDEN : redactValue(value, depth + 1)]),
+  );
+}
+
+function redactValue(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > DEPTH_MAX) return '[too deep]';
+  if (Array.isArray(value)) return value.map((item: unknown) => redactValue(item, depth + 1));
+  return isPlain(value) ? redact(value, depth) : value;
+}
+
+function isHidden(name: string): boolean {
+  return HIDDEN_FIELDS.has(name.toLowerCase().replaceAll(/[-_]/g, ''));
+}
+
+function isPlain(value: object): value is Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { parseChatRequest, type ParsedChat } from '../../src/api/chat-request.ts';
+import { isDeeperThan } from '../../src/api/json-depth.ts';
+import { ERRORS, type Failure } from '../../src/errors.ts';
+import { LIMITS } from '../../src/params.ts';
+
+const HELLO = { model: 'tiny', messages: [{ role: 'user', content: 'hello' }] };
+
+function parse(body: unknown, sessionHeader?: string): ParsedChat {
+  const parsed = parseChatRequest(JSON.stringify(body), sessionHeader);
+  assert.ok(parsed.type === 'chat', JSON.stringify(parsed));
+  return parsed.chat;
+}
+
+function refusal(body: unknown): Failure {
+  const parsed = parseChatRequest(typeof body === 'string' ? body : JSON.stringify(body));
+  assert.ok(parsed.type === 'refused', `accepted: ${JSON.stringify(body).slice(0, 200)}`);
+  return parsed.failure;
+}
+
+/** Code and param, for tables. */
+function why(body: unknown): string {
+  const { code, param } = refusal(body);
+  return param === undefined ? code : `${code} ${param}`;
+}
+
+function many(count: number): unknown {
+  return { model: 'tiny', messages: Array.from({ length: count }, () => ({ role: 'user', content: '' })) };
+}
+
+function nested(depth: number): string {
+  return `{"model":"tiny","messages":[{"role":"user","content":"hello"}],"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+}
+
+function depthOf(value: unknown): number {
+  return typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
+}
+
+describe('a chat completion request', () => {
+  it('has the defaults of OpenAI', () => {
+    assert.deepEqual(parse(HELLO), {
+      job: {
+        model: 'tiny',
+        messages: [{ role: 'user', content: 'hello' }],
+        sampling: { temperature: 1, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] },
+      },
+      sessionKey: '',
+      stream: false,
+      includeUsage: false,
+    });
+  });
+
+  it('takes null for absent, everywhere', () => {
+    const names =
+      'stream stream_options temperature top_p top_k min_p frequency_penalty presence_penalty seed stop max_tokens ' +
+      'max_completion_tokens n user prompt_cache_key tools tool_choice functions function_call response_format logprobs ' +
+      'top_logprobs modalities store metadata logit_bias parallel_tool_calls reasoning_effort service_tier audio';
+    const nulls = Object.fromEntries(names.split(' ').map((name) => [name, null]));
+    const messages = [{ role: 'user', content: 'hello', name: null, tool_calls: null, refusal: null }];
+    assert.deepEqual(parse({ ...nulls, model: 'tiny', messages }), parse(HELLO));
+  });
+
+  it('ignores what it does not know and what only tunes', () => {
+    const unknown = {
+      ...HELLO,
+      messages: [{ role: 'user', content: 'hello', id: 7, cache_control: { type: 'ephemeral' } }],
+      store: true,
+      metadata: { a: 'b' },
+      logit_bias: { '50256': -100 },
+      parallel_tool_calls: true,
+      tools: [],
+      tool_choice: 'auto',
+      response_format: { type: 'text' },
+      logprobs: false,
+      top_logprobs: 0,
+      n: 1,
+      keep_alive: '5m',
+      options: { num_ctx: 4096 },
+      stream_options: 'nonsense without stream',
+    };
+    assert.deepEqual(parse(unknown), parse(HELLO));
+  });
+
+  it('reads every sampling field', () => {
+    const chat = parse({
+      ...HELLO,
+      temperature: 0,
+      top_p: 0.5,
+      top_k: 40,
+      min_p: 0.1,
+      seed: 42,
+      frequency_penalty: -2,
+      presence_penalty: 2,
+      stop: ['a', 'b'],
+      max_tokens: 10,
+    });
+    assert.deepEqual(chat.job.sampling, {
+      temperature: 0,
+      topP: 0.5,
+      topK: 40,
+      minP: 0.1,
+      seed: 42,
+      frequencyPenalty: -2,
+      presencePenalty: 2,
+      stop: ['a', 'b'],
+      maxTokens: 10,
+    });
+  });
+
+  it('knows both names of the token limit, and the newer one wins', () => {
+    assert.equal(parse({ ...HELLO, max_tokens: 5 }).job.sampling.maxTokens, 5);
+    assert.equal(parse({ ...HELLO, max_completion_tokens: 6 }).job.sampling.maxTokens, 6);
+    assert.equal(parse({ ...HELLO, max_tokens: 5, max_completion_tokens: 6 }).job.sampling.maxTokens, 6);
+  });
+
+  it('takes stop as a text or a list, and drops empty ones', () => {
+    assert.deepEqual(parse({ ...HELLO, stop: 'END' }).job.sampling.stop, ['END']);
+    assert.deepEqual(parse({ ...HELLO, stop: ['', 'END'] }).job.sampling.stop, ['END']);
+    assert.deepEqual(parse({ ...HELLO, stop: Array(LIMITS.stopSequences).fill('x') }).job.sampling.stop.length, 16);
+    assert.deepEqual(parse({ ...HELLO, stop: 'é'.repeat(128) }).job.sampling.stop, ['é'.repeat(128)]);
+    assert.equal(why({ ...HELLO, stop: 'é'.repeat(129) }), 'invalid-request stop');
+    assert.equal(why({ ...HELLO, stop: Array(17).fill('x') }), 'invalid-request stop');
+    assert.equal(why({ ...HELLO, stop: ['x', 3] }), 'invalid-request stop[1]');
+  });
+
+  it('takes 0 and -1 as no top_k, and brings any seed to 32 bits', () => {
+    for (const top_k of [0, -1]) assert.equal(parse({ ...HELLO, top_k }).job.sampling.topK, undefined);
+    const seeds: readonly (readonly [number, number])[] = [
+      [0, 0],
+      [-1, 4_294_967_295],
+      [4_294_967_296, 0],
+      [2 ** 60, 0],
+      [4_294_967_295, 4_294_967_295],
+    ];
+    for (const [seed, expected] of seeds) assert.equal(parse({ ...HELLO, seed }).job.sampling.seed, expected);
+    assert.equal(why({ ...HELLO, seed: 1.5 }), 'invalid-request seed');
+  });
+
+  it('reads messages of every kind that clients send', () => {
+    const messages = [
+      { role: 'developer', content: 'be brief' },
+      { role: 'user', content: 'one' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'two' },
+          { type: 'text', text: 'three' },
+        ],
+      },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }],
+      },
+      { role: 'tool', content: [{ type: 'text', text: 'result' }], tool_call_id: 'a' },
+      { role: 'assistant' },
+      { role: 'function', name: 'f', content: 'old style' },
+      { role: 'assistant', content: [{ type: 'refusal', refusal: 'no' }] },
+      { role: 'user', content: '' },
+    ];
+    assert.deepEqual(parse({ model: 'tiny', messages }).job.messages, [
+      { role: 'system', content: 'be brief' },
+      { role: 'user', content: 'one' },
+      { role: 'user', content: 'two\nthree' },
+      { role: 'assistant', content: '' },
+      { role: 'tool', content: 'result' },
+      { role: 'assistant', content: '' },
+      { role: 'tool', name: 'f', content: 'old style' },
+      { role: 'assistant', content: 'no' },
+      { role: 'user', content: '' },
+    ]);
+  });
+
+  it('names the field at fault', () => {
+    const user = { role: 'user', content: 'x' };
+    const cases: readonly (readonly [body: unknown, expected: string])[] = [
+      ['{', 'invalid-json'],
+      ['', 'invalid-json'],
+      ['[]', 'invalid-request'],
+      ['null', 'invalid-request'],
+      ['"text"', 'invalid-request'],
+      [{ messages: [user] }, 'invalid-request model'],
+      [{ model: 7, messages: [user] }, 'invalid-request model'],
+      [{ model: '', messages: [user] }, 'model-not-found model'],
+      [{ model: '../etc/passwd', messages: [user] }, 'model-not-found model'],
+      [{ model: 'tiny' }, 'invalid-request messages'],
+      [{ model: 'tiny', messages: [] }, 'invalid-request messages'],
+      [{ model: 'tiny', messages: 'hello' }, 'invalid-request messages'],
+      [{ model: 'tiny', messages: [user, null] }, 'invalid-request messages[1]'],
+      [{ model: 'tiny', messages: [user, {}] }, 'invalid-request messages[1].role'],
+      [{ model: 'tiny', messages: [{ role: 'root', content: 'x' }] }, 'invalid-request messages[0].role'],
+      [{ model: 'tiny', messages: [{ role: 'user' }] }, 'invalid-request messages[0].content'],
+      [{ model: 'tiny', messages: [{ role: 'user', content: null }] }, 'invalid-request messages[0].content'],
+      [{ model: 'tiny', messages: [{ role: 'user', content: 5 }] }, 'invalid-request messages[0].content'],
+      [{ model: 'tiny', messages: [{ role: 'user', content: ['x'] }] }, 'invalid-request messages[0].content[0]'],
+      [
+        { model: 'tiny', messages: [{ role: 'user', content: [{ type: 'text' }] }] },
+        'invalid-request messages[0].content[0].text',
+      ],
+      [{ model: 'tiny', messages: [{ ...user, name: 7 }] }, 'invalid-request messages[0].name'],
+      [{ ...HELLO, stream: 'yes' }, 'invalid-request stream'],
+      [{ ...HELLO, stream: true, stream_options: 'x' }, 'invalid-request stream_options'],
+      [
+        { ...HELLO, stream: true, stream_options: { include_usage: 1 } },
+        'invalid-request stream_options.include_usage',
+      ],
+    ];
+    for (const [body, expected] of cases) assert.equal(why(body), expected, JSON.stringify(body));
+  });
+
+  it('keeps the ranges, on both sides', () => {
+    const cases: readonly (readonly [name: string, inside: readonly number[], outside: readonly unknown[]])[] = [
+      ['temperature', [0, 2], [-0.01, 2.01, '1']],
+      ['top_p', [0, 1], [-0.01, 1.01]],
+      ['min_p', [0, 1], [-0.01, 1.01]],
+      ['top_k', [-1, 1_000], [-2, 1.5]],
+      ['frequency_penalty', [-2, 2], [-2.01, 2.01]],
+      ['presence_penalty', [-2, 2], [-2.01, 2.01]],
+      ['max_tokens', [1, LIMITS.answerTokens], [0, -1, 1.5, LIMITS.answerTokens + 1]],
+      ['max_completion_tokens', [1, LIMITS.answerTokens], [0, -1, 1.5, LIMITS.answerTokens + 1]],
+      ['n', [1], [0, -1, 1.5]],
+    ];
+    for (const [name, inside, outside] of cases) {
+      for (const value of inside) parse({ ...HELLO, [name]: value });
+      for (const value of outside) {
+        const { code, param } = refusal({ ...HELLO, [name]: value });
+        assert.ok(ERRORS[code].status === 400 && param === name, `${name} ${String(value)}`);
+      }
+    }
+    assert.equal(parse(many(LIMITS.messages)).job.messages.length, LIMITS.messages);
+    assert.equal(why(many(LIMITS.messages + 1)), 'invalid-request messages');
+  });
+
+  it('refuses numbers that JSON can write and a double cannot hold', () => {
+    const body = '{"model":"tiny","messages":[{"role":"user","content":"x"}],"temperature":1e999}';
+    assert.equal(why(body), 'invalid-request temperature');
+    assert.equal(why(body.replace('temperature', 'seed')), 'invalid-request seed');
+  });
+
+  it('refuses what would change the shape of the answer', () => {
+    const tool = { type: 'function', function: { name: 'f' } };
+    const image = { type: 'image_url', image_url: { url: 'http://169.254.169.254/' } };
+    const cases: readonly (readonly [body: object, expected: string])[] = [
+      [{ n: 2 }, 'unsupported-feature n'],
+      [{ tools: [tool] }, 'unsupported-feature tools'],
+      [{ tools: [tool], tool_choice: 'auto' }, 'unsupported-feature tools'],
+      [{ tools: [tool], tool_choice: 'required' }, 'unsupported-feature tools'],
+      [{ tools: {} }, 'invalid-request tools'],
+      [{ tool_choice: 'required' }, 'invalid-request tool_choice'],
+      [{ tool_choice: { type: 'function', function: { name: 'f' } } }, 'invalid-request tool_choice'],
+      [{ functions: [{ name: 'f' }] }, 'unsupported-feature functions'],
+      [{ function_call: { name: 'f' } }, 'invalid-request function_call'],
+      [{ response_format: { type: 'json_object' } }, 'unsupported-feature response_format'],
+      [{ response_format: { type: 'json_schema', json_schema: {} } }, 'unsupported-feature response_format'],
+      [{ response_format: 'text' }, 'invalid-request response_format'],
+      [{ grammar: 'root ::= "a"' }, 'unsupported-feature grammar'],
+      [{ guided_json: { type: 'object' } }, 'unsupported-feature guided_json'],
+      [{ logprobs: true }, 'unsupported-feature logprobs'],
+      [{ top_logprobs: 5 }, 'unsupported-feature top_logprobs'],
+      [{ modalities: ['text', 'audio'] }, 'unsupported-feature modalities'],
+      [{ messages: [{ role: 'user', content: [image] }] }, 'unsupported-feature messages[0].content[0]'],
+      [
+        { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] },
+        'unsupported-feature messages[0].content[0]',
+      ],
+      [{ messages: [{ role: 'user', content: [{ type: 'toString' }] }] }, 'unsupported-feature messages[0].content[0]'],
+    ];
+    for (const [more, expected] of cases) assert.equal(why({ ...HELLO, ...more }), expected, JSON.stringify(more));
+    parse({ ...HELLO, tools: [tool], tool_choice: 'none' });
+    parse({ ...HELLO, modalities: ['text'] });
+    parse({ ...HELLO, grammar: '' });
+  });
+
+  it('asks for the usage of a stream only where a stream is asked for', () => {
+    const options = { stream_options: { include_usage: true } };
+    assert.equal(parse({ ...HELLO, stream: true, ...options }).includeUsage, true);
+    assert.equal(parse({ ...HELLO, stream: true }).includeUsage, false);
+    assert.equal(parse({ ...HELLO, ...options }).includeUsage, false);
+  });
+
+  it('takes the session from the header, the cache key or the user, in that order, and bounds it', () => {
+    const hints = { user: 'u', prompt_cache_key: 'c' };
+    assert.equal(parse({ ...HELLO, ...hints }, 'h').sessionKey, 'h');
+    assert.equal(parse({ ...HELLO, ...hints }).sessionKey, 'c');
+    assert.equal(parse({ ...HELLO, user: 'u' }).sessionKey, 'u');
+    assert.equal(parse({ ...HELLO, user: 7, prompt_cache_key: '' }, '').sessionKey, '');
+    assert.equal(parse({ ...HELLO, user: 'u'.repeat(129) }).sessionKey, 'u'.repeat(128));
+    assert.ok(parse({ ...HELLO, user: 'x' + '😀'.repeat(100) }).sessionKey.isWellFormed());
+  });
+
+  it('makes lone surrogates well-formed', () => {
+    const body = String.raw`{"model":"tiny","stop":"\ud83d","messages":[{"role":"user","name":"\udc00","content":"a\ud83d"},{"role":"user","content":[{"type":"text","text":"\ude00b"}]}]}`;
+    const parsed = parseChatRequest(body);
+    assert.ok(parsed.type === 'chat');
+    const [first, second] = parsed.chat.job.messages;
+    assert.deepEqual(first, { role: 'user', name: '\ufffd', content: 'a\ufffd' });
+    assert.equal(second?.content, '\ufffdb');
+    assert.deepEqual(parsed.chat.job.sampling.stop, ['\ufffd']);
+  });
+
+  it('is not impressed by __proto__', () => {
+    const body =
+      '{"__proto__":{"stream":true,"tools":[1]},"constructor":{"prototype":{"x":1}},"model":"tiny","messages":[{"__proto__":{"name":"evil"},"role":"user","content":"hello"}]}';
+    const parsed = parseChatRequest(body);
+    assert.ok(parsed.type === 'chat');
+    assert.deepEqual(parsed.chat, parse(HELLO));
+    assert.equal(Reflect.get({}, 'x'), undefined);
+  });
+
+  it('refuses bodies nested too deeply before it builds them', () => {
+    assert.equal(parseChatRequest(nested(LIMITS.jsonDepth - 1)).type, 'chat');
+    assert.equal(why(nested(LIMITS.jsonDepth)), 'invalid-request');
+    assert.equal(why('['.repeat(5_000_000)), 'invalid-request');
+    assert.equal(
+      parse({ ...HELLO, messages: [{ role: 'user', content: `${'['.repeat(500)}\\"{{` }] }).job.messages.length,
+      1,
+    );
+  });
+
+  it('counts depth as the parser nests', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 6 }), (json) => {
+        const depth = depthOf(JSON.parse(json));
+        assert.ok(!isDeeperThan(json, depth));
+        if (depth > 0) assert.ok(isDeeperThan(json, depth - 1));
+      }),
+    );
+  });
+
+  it('answers any JSON with a job or a client error', () => {
+    const field = fc.constantFrom(
+      ...'model messages stream stop n tools seed temperature user stream_options'.split(' '),
+    );
+    const almost = fc.dictionary(field, fc.jsonValue()).map((more) => ({ ...HELLO, ...more }));
+    const message = fc.record({
+      role: fc.constantFrom('user', 'tool', 'x'),
+      content: fc.jsonValue(),
+      name: fc.jsonValue(),
+    });
+    const messages = fc.array(fc.oneof(message, fc.jsonValue())).map((list) => ({ model: 'tiny', messages: list }));
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), almost, messages), (body) => {
+        const parsed = parseChatRequest(JSON.stringify(body));
+        if (parsed.type === 'refused') assert.ok(ERRORS[parsed.failure.code].status < 500);
+        else assert.ok(parsed.chat.job.messages.every(({ content }) => content.isWellFormed()));
+      }),
+      { numRuns: 500 },
+    );
+    fc.assert(fc.property(fc.string(), (text) => void parseChatRequest(text)));
+  });
+});

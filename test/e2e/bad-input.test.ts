@@ -1,0 +1,114 @@
+/** What people get wrong at the command line: a clear message that says what, why and what to do, and the right exit code. */
+import assert from 'node:assert/strict';
+import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { runSkein } from '../../src/node/node-process.io.ts';
+import { newHome, startNode, stopAll } from './harness.ts';
+
+const QUIET = ['--no-mdns', '--no-default-model', '--listen', '/ip4/127.0.0.1/tcp/0'];
+
+describe('the command line', function () {
+  this.timeout(60_000);
+  afterEach(stopAll);
+
+  it('refuses wrong options with exit code 78 and says field, expected and got', async () => {
+    for (const { args, says } of [
+      { args: ['up', '--api-port', 'ninety'], says: [/api-port/, /ninety/] },
+      { args: ['up', '--api-port', '70000'], says: [/api-port/, /70000/] },
+      { args: ['up', '--listen', 'localhost:1'], says: [/listen/, /localhost:1/] },
+      { args: ['up', '--swarm-key-file', '/nowhere/swarm.key'], says: [/\/nowhere\/swarm\.key/] },
+      { args: ['join', 'skein://join/1/AAAA'], says: [/invite|link/i] },
+    ]) {
+      // eslint-disable-next-line no-await-in-loop
+      const { code, err } = await runSkein(args, { home: await newHome() });
+      assert.equal(code, 78, `${args.join(' ')}: ${err}`);
+      for (const pattern of says) assert.match(err, pattern);
+    }
+  });
+
+  it('suggests the option that was meant in a config file', async () => {
+    const home = await newHome();
+    const config = join(home, 'typo.toml');
+    await writeFile(config, '[api]\nprt = 4190\n');
+    const { code, err } = await runSkein(['up', '--config', config], { home });
+    assert.equal(code, 78);
+    assert.match(err, /api\.prt/);
+    assert.match(err, /api\.port/);
+  });
+
+  it('refuses a malformed or open swarm key and names the mend', async () => {
+    const home = await newHome();
+    const file = join(home, 'swarm.key');
+    await writeFile(file, '/key/swarm/psk/1.0.0/\n/base16/\nnot-hex\n', { mode: 0o600 });
+    const malformed = await runSkein(['up', '--swarm-key-file', file], { home });
+    assert.equal(malformed.code, 78);
+    assert.match(malformed.err, /hex/);
+    await writeFile(file, `/key/swarm/psk/1.0.0/\n/base16/\n${'ab'.repeat(31)}cd\n`);
+    await chmod(file, 0o644);
+    const open = await runSkein(['up', '--swarm-key-file', file], { home });
+    assert.equal(open.code, 78);
+    assert.match(open.err, /chmod 600/);
+  });
+
+  it('creates keys that nobody else may read', async () => {
+    const node = await startNode({ args: ['--no-default-model'] });
+    const secrets = (await readdir(node.home, { recursive: true })).filter((name) => name.endsWith('.key'));
+    assert.ok(secrets.length >= 2);
+    for (const name of secrets) {
+      // eslint-disable-next-line no-await-in-loop
+      assert.equal((await stat(join(node.home, name))).mode & 0o777, 0o600, name);
+    }
+  });
+
+  it('names a port that is taken and what to do', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => {
+      taken.once('listening', resolve);
+    });
+    const address = taken.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const { code, err } = await runSkein(['up', ...QUIET, '--api-port', String(address.port)], {
+      home: await newHome(),
+    });
+    taken.close();
+    assert.equal(code, 69);
+    assert.match(err, new RegExp(`${address.port}`));
+    assert.match(err, /--api-port/);
+  });
+
+  it('says which folder it cannot write', async () => {
+    const home = await newHome();
+    const file = join(home, 'a-file');
+    await writeFile(file, '');
+    const { code, err } = await runSkein(['up', ...QUIET], { home: join(file, 'home') });
+    assert.equal(code, 78);
+    assert.match(err, /a-file/);
+  });
+
+  it('keeps serving the good models beside a corrupt one, and says what is wrong', async () => {
+    const home = await newHome();
+    const models = join(home, 'more-models');
+    await mkdir(models);
+    await writeFile(join(models, 'broken.gguf'), 'GGUFxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx');
+    const node = await startNode({ home, args: ['--models-path', models] });
+    assert.deepEqual(node.models, ['skein-hello']);
+    assert.match(node.errors(), /broken\.gguf/);
+  });
+
+  it('ends at once on a second signal, and with 0 on the first', async () => {
+    const node = await startNode({ args: ['--no-default-model'] });
+    assert.equal(await node.end('SIGINT'), 0);
+  });
+
+  it('prints help on --help, and suggests a command for a typo', async () => {
+    const home = await newHome();
+    const help = await runSkein(['--help'], { home });
+    assert.equal(help.code, 0);
+    for (const command of ['up', 'join', 'invite', 'status', 'demo'])
+      assert.match(help.out, new RegExp(`\\b${command}\\b`));
+    const typo = await runSkein(['upp'], { home });
+    assert.equal(typo.code, 2);
+    assert.match(typo.err, /up/);
+  });
+});

@@ -1,0 +1,271 @@
+/** What the llama engine adds to the contract: the real answer of the default model, and the deaths of its child. */
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  defaultModelPieces,
+  defaultModelText,
+  defaultModelTokenIds,
+  defaultModelTokens,
+} from '../../../src/inference/default-model.ts';
+import type { ChatJob, Resume, Sampling } from '../../../src/inference/engine.ts';
+import { LlamaEngine, type LlamaEngineOptions } from '../../../src/inference/llama/llama-engine.io.ts';
+import { openModelStore } from '../../../src/inference/model-store.io.ts';
+import { modelIdOfFile, type StoredModel } from '../../../src/inference/stored-model.ts';
+import { Recording } from '../../contract/engine.contract.ts';
+import { type Hello, openHello } from './hello.ts';
+
+const GREEDY: Sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] };
+
+describe('the llama engine', function () {
+  this.timeout(30_000);
+  let hello: Hello;
+  /** For the cases that leave it as it was. */
+  let shared: LlamaEngine;
+  const engines: LlamaEngine[] = [];
+
+  before(async () => {
+    hello = await openHello();
+    shared = new LlamaEngine({ models: [hello.stored], slots: 1, maxThreads: 1 });
+    await shared.ready(hello.stored.model);
+  });
+  afterEach(async () => {
+    for (const engine of engines.splice(0)) await engine.close();
+  });
+  after(async () => {
+    await shared.close();
+    await hello.remove();
+  });
+
+  function open(more: Partial<LlamaEngineOptions> = {}): LlamaEngine {
+    const engine = new LlamaEngine({ models: [hello.stored], slots: 2, maxThreads: 1, ...more });
+    engines.push(engine);
+    return engine;
+  }
+
+  function job(more: { content?: string; sampling?: Partial<Sampling>; resume?: Resume } = {}): ChatJob {
+    return {
+      model: hello.stored.model,
+      messages: [{ role: 'user', content: more.content ?? 'What is skein?' }],
+      sampling: { ...GREEDY, ...more.sampling },
+      ...(more.resume === undefined ? {} : { resume: more.resume }),
+    };
+  }
+
+  /** A model file of a directory of its own, as the store lists it. */
+  async function store(name: string, bytes: Uint8Array): Promise<StoredModel> {
+    const path = join(hello.directory, `${name}.gguf`);
+    await writeFile(path, bytes);
+    const models = await openModelStore({
+      modelsDirectory: join(hello.directory, 'empty'),
+      extraPaths: [path],
+      cacheDirectory: join(hello.directory, 'cache'),
+      withDefaultModel: false,
+    });
+    const stored = models.find(({ model }) => model === modelIdOfFile(`${name}.gguf`));
+    assert.ok(stored !== undefined);
+    return stored;
+  }
+
+  it('gives the whole text of the default model, whatever is asked and however warm', async () => {
+    for (const [content, temperature] of [
+      ['What is skein?', 0],
+      ['x', 1],
+      ['Was ist das? 🦢\n\nskein joins', 1.5],
+    ] as const) {
+      const recording = new Recording(shared, job({ content, sampling: { temperature } }), 1_000);
+      const ended = await recording.ended();
+      assert.equal(recording.text, defaultModelText);
+      assert.equal(ended.finishReason, 'stop');
+      assert.equal(ended.usage.completionTokens, defaultModelTokens);
+    }
+  });
+
+  it('loads on first use and says so, and ends its child when it is closed', async () => {
+    const states: string[] = [];
+    const engine: LlamaEngine = open({
+      onModelsChanged: () => states.push(...engine.models().map(({ state }) => state)),
+    });
+    const before = engine.models()[0];
+    assert.equal(before?.state, 'on-disk');
+    assert.ok(before.loadMs > 0);
+    assert.equal(before.digest, hello.stored.digest);
+    await new Recording(engine, job({ sampling: { maxTokens: 1 } }), 1).ended();
+    assert.deepEqual(states, ['loading', 'ready']);
+    const pid = engine.pidOf(hello.stored.model);
+    const run = new Recording(engine, job(), 5);
+    await run.until('tokens', () => run.tokens === 5);
+    await engine.close();
+    await run.failed();
+    assert.ok(pid !== undefined);
+    assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+    assert.equal((await new Recording(engine, job(), 1).failed()).failure.code, 'draining');
+  });
+
+  it('goes on to the exact end from any token, by ids or by text alone', async () => {
+    const ids = defaultModelTokenIds();
+    for (const tokens of [1, 7, 100, defaultModelTokens - 1]) {
+      const text = defaultModelText.slice(0, pieceEnd(tokens));
+      for (const tokenIds of [ids.slice(0, tokens), []]) {
+        const rest = new Recording(shared, job({ resume: { tokens, tokenIds, text } }), 1_000);
+        const ended = await rest.ended();
+        assert.equal(text + rest.text, defaultModelText, `resumed at ${tokens} with ${tokenIds.length} ids`);
+        assert.equal(rest.tokens, defaultModelTokens - tokens);
+        assert.equal(ended.usage.completionTokens, defaultModelTokens);
+      }
+    }
+  });
+
+  it('takes token ids of another vocabulary as none', async () => {
+    const text = defaultModelText.slice(0, pieceEnd(5));
+    const resume = { tokens: 5, tokenIds: [1, 2, 3, 4, 4_000_000_000], text };
+    const rest = new Recording(shared, job({ resume }), 1_000);
+    await rest.ended();
+    assert.equal(text + rest.text, defaultModelText);
+  });
+
+  it('evaluates the common beginning of two prompts once', async () => {
+    const content = 'the same long question '.repeat(20);
+    const first = await new Recording(shared, job({ content, sampling: { maxTokens: 1 } }), 1).ended();
+    const second = await new Recording(shared, job({ content: `${content}?`, sampling: { maxTokens: 1 } }), 1).ended();
+    assert.ok(first.usage.cachedTokens < 40);
+    assert.ok(second.usage.cachedTokens > 0.9 * first.usage.promptTokens);
+    assert.equal(second.usage.promptTokens, first.usage.promptTokens + 1);
+  });
+
+  it('ends with length when the context is full, and refuses what leaves no room', async () => {
+    const engine = open({ contextTokens: 256 });
+    await engine.ready(hello.stored.model);
+    const { contextTokens } = engine.models()[0] ?? { contextTokens: 0 };
+    const probe = await new Recording(engine, job({ content: 'a', sampling: { maxTokens: 1 } }), 1).ended();
+    const fixed = probe.usage.promptTokens - 1;
+    for (const room of [1, 2, 20]) {
+      const recording = new Recording(engine, job({ content: 'a'.repeat(contextTokens - fixed - room) }), 1_000);
+      const ended = await recording.ended();
+      assert.equal(ended.finishReason, 'length');
+      assert.equal(recording.tokens, room);
+      assert.equal(recording.text, defaultModelText.slice(0, pieceEnd(room)));
+    }
+    const none = await new Recording(engine, job({ content: 'a'.repeat(contextTokens - fixed) }), 1).failed();
+    assert.equal(none.failure.code, 'context-length-exceeded');
+    assert.match(none.failure.message, new RegExp(`is ${contextTokens} tokens. However.* ${contextTokens} tokens`));
+  });
+
+  it('refuses an enormous prompt at once', async () => {
+    const startedMs = performance.now();
+    const failed = await new Recording(shared, job({ content: 'goose '.repeat(2_000_000) }), 1).failed();
+    assert.equal(failed.failure.code, 'context-length-exceeded');
+    assert.ok(performance.now() - startedMs < 3_000);
+  });
+
+  it('refuses more runs than slots as busy, and shows the wait for the prompt', async () => {
+    const held = new Recording(shared, job());
+    const refused = await new Recording(shared, job(), 1).failed();
+    assert.equal(refused.failure.code, 'busy');
+    await held.until('progress', () => held.events.some(({ type }) => type === 'progress'));
+    held.cancel();
+  });
+
+  it('frees its slot at once when a long prompt is cancelled', async () => {
+    const long = new Recording(shared, job({ content: 'x'.repeat(8_000) }));
+    await long.until('progress', () => long.events.length > 0);
+    long.cancel();
+    const cancelledMs = performance.now();
+    for (;;) {
+      const terminal = await new Recording(shared, job({ sampling: { maxTokens: 1 } }), 1).finished();
+      if (terminal.type === 'ended') break;
+      assert.ok(performance.now() - cancelledMs < 250, 'still busy');
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+  });
+
+  it('answers the death of its child or its silence with one failure for each run, and serves again', async () => {
+    const engine = open({ watchTickMs: 250 });
+    await engine.ready(hello.stored.model);
+    const runs = [new Recording(engine, job(), 5), new Recording(engine, job(), 5)];
+    for (const run of runs) await run.until('tokens', () => run.tokens === 5);
+    kill(engine, 'SIGKILL');
+    for (const run of runs) {
+      const failed = await run.failed();
+      assert.equal(failed.failure.code, 'engine-failed');
+      assert.match(failed.failure.message, /SIGKILL/);
+      run.cancel();
+    }
+    assert.equal(engine.models()[0]?.state, 'on-disk');
+    const resting = await new Recording(engine, job(), 1).failed();
+    assert.equal(resting.failure.code, 'model-not-ready');
+    assert.ok((resting.failure.retryAfterMs ?? 0) > 0);
+    await engine.ready(hello.stored.model);
+    const again = new Recording(engine, job(), 1_000);
+    await again.ended();
+    assert.equal(again.text, defaultModelText);
+    for (const run of runs) run.verify();
+    const hung = new Recording(engine, job(), 5);
+    await hung.until('tokens', () => hung.tokens === 5);
+    kill(engine, 'SIGSTOP');
+    assert.match((await hung.failed()).failure.message, /stopped answering/);
+  });
+
+  it('ends the child when its parent is gone', async () => {
+    const path = fileURLToPath(new URL('../../../src/inference/llama/llama-child.io.ts', import.meta.url));
+    const child = fork(path, { execArgv: [] });
+    await once(child, 'message');
+    child.disconnect();
+    await once(child, 'exit');
+    assert.equal(child.signalCode, 'SIGKILL');
+  });
+
+  it('names the files that are no models, and serves the others', async () => {
+    const corrupt = await store('corrupt', new TextEncoder().encode('GGUFxxxxxxxxxxxxxxxxxxxx'));
+    // Only llama.cpp can tell that this one is broken.
+    const bytes = await readFile(hello.stored.path);
+    const broken = await store('broken', replaceText(bytes, 'blk.0.attn_q.weight', 'blk.0.attn_x.weight'));
+    assert.equal(broken.state, 'on-disk');
+    const engine = open({ models: [corrupt, broken, hello.stored] });
+    for (const { model, path } of [corrupt, broken]) {
+      const failed = await new Recording(engine, { ...job(), model }, 1).failed();
+      assert.equal(failed.failure.code, 'model-not-ready');
+      assert.ok(failed.failure.message.includes(path), failed.failure.message);
+      const shown = engine.models().find((one) => one.model === model);
+      assert.equal(shown?.state, 'failed');
+      assert.ok(shown.problem?.includes(path), shown.problem);
+    }
+    await new Recording(engine, job({ sampling: { maxTokens: 1 } }), 1).ended();
+  });
+
+  it('outlives a chat template that never ends', async () => {
+    const bytes = await readFile(hello.stored.path);
+    const bomb = '{% for i in range(30000000) %}{% for j in range(30000000) %}{% endfor %}{% endfor %}';
+    const start = bytes.indexOf('{% for message');
+    const end = bytes.indexOf('{% endif %}', start) + '{% endif %}'.length;
+    bytes.write(bomb.padEnd(end - start), start);
+    const hostile = await store('bomb', bytes);
+    const engine = open({ models: [hostile], watchTickMs: 250 });
+    const failed = await new Recording(engine, { ...job(), model: hostile.model }, 1).failed();
+    assert.equal(failed.failure.code, 'engine-failed');
+    assert.notEqual(engine.models()[0]?.state, 'ready');
+  });
+});
+
+/** Where the `count`th piece of the text ends: pieces are what the tokenizer made of it. */
+function pieceEnd(count: number): number {
+  return defaultModelPieces.slice(0, count).join('').length;
+}
+
+function kill(engine: LlamaEngine, signal: NodeJS.Signals): void {
+  const [model] = engine.models();
+  const pid = model && engine.pidOf(model.model);
+  assert.ok(pid !== undefined);
+  process.kill(pid, signal);
+}
+
+function replaceText(bytes: Buffer, from: string, to: string): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.write(to, copy.indexOf(from));
+  return copy;
+}

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { StopStrings } from '../../src/inference/stop-strings.ts';
+
+describe('stop strings', () => {
+  it('hold back what may become one, and give it back when it does not', () => {
+    const stops = new StopStrings(['</end>']);
+    assert.deepEqual(stops.push('a </e'), { text: 'a ', stopped: false });
+    assert.deepEqual(stops.push('n'), { text: '', stopped: false });
+    assert.deepEqual(stops.push('tire'), { text: '</entire', stopped: false });
+    assert.deepEqual(stops.push('<'), { text: '', stopped: false });
+    assert.equal(stops.flush(), '<');
+    assert.equal(stops.flush(), '');
+  });
+
+  it('end the text before the one that completes first', () => {
+    for (const { stop, pieces, expected } of [
+      { stop: ['b'], pieces: ['abc'], expected: 'a' },
+      { stop: ['bc'], pieces: ['ab', 'c'], expected: 'a' },
+      { stop: ['abcd', 'bc'], pieces: ['abcd'], expected: 'a' },
+      { stop: ['c', 'bc'], pieces: ['abcd'], expected: 'a' },
+      { stop: ['aab'], pieces: ['a', 'a', 'a', 'b'], expected: 'a' },
+      { stop: ['🪿'], pieces: ['x🪿'], expected: 'x' },
+    ])
+      assert.deepEqual(feed(stop, pieces), { text: expected, stopped: true });
+  });
+
+  it('leave everything alone where there are none', () => {
+    assert.deepEqual(feed([], ['a', 'b']), { text: 'ab', stopped: false });
+    assert.deepEqual(feed([''], ['a', 'b']), { text: 'ab', stopped: false });
+  });
+
+  it('give the same text however it is cut, and never one of themselves', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(fc.array(letters, { maxLength: 3 }), fc.array(letters, { maxLength: 8 }), (stop, pieces) => {
+        const whole = pieces.join('');
+        const cut = feed(stop, pieces);
+        assert.deepEqual(cut, feed(stop, whole.split('')));
+        assert.deepEqual(cut, feed(stop, [whole]));
+        assert.ok(!stop.some((one) => cut.text.includes(one)));
+        assert.equal(
+          cut.stopped,
+          stop.some((one) => whole.includes(one)),
+        );
+        assert.ok(whole.startsWith(cut.text));
+      }),
+    );
+  });
+});
+
+function feed(stop: readonly string[], pieces: readonly string[]): { text: string; stopped: boolean } {
+  const stops = new StopStrings(stop);
+  let text = '';
+  for (const piece of pieces) {
+    const pushed = stops.push(piece);
+    text += pushed.text;
+    if (pushed.stopped) return { text, stopped: true };
+  }
+  return { text: text + stops.flush(), stopped: false };
+}
