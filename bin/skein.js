@@ -1,31 +1,93 @@
 #!/usr/bin/env node
-// Starts skein on a Node that can run it: this one, or the one that the checkout brought along. Written so that an old
-// Node can read it and say what is missing, instead of failing on its first new word.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
-import { fileURLToPath } from 'node:url';
+/*
+ * The launcher: makes sure that the Node.js which runs skein is new enough, and gets out of the way. Written so that an
+ * old Node can still read it and say what is missing, instead of failing on syntax. In a checkout the Node 24 of
+ * `node_modules` takes over when the one that was started is older. Code is cached compiled, for a quick start.
+ */
+import childProcess from 'child_process';
+import fs from 'fs';
+import nodeModule from 'module';
+import os from 'os';
+import path from 'path';
+import { fileURLToPath, pathToFileURL } from 'url';
 
-const [major, minor] = process.versions.node.split('.').map(Number);
-const pinned = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const oldest = [24, 12];
 
-if (major > 24 || (major === 24 && minor >= 12)) await run();
-else if (existsSync(pinned)) runPinned();
-else {
-  process.stderr.write(`skein needs Node.js 24.12 or newer, and this is ${process.version}: install a newer one from https://nodejs.org\n`);
-  process.exitCode = 1;
+if (isNewEnough(process.versions.node)) start();
+else handOver();
+
+function isNewEnough(version) {
+  const parts = version.split('.').map(Number);
+  return parts[0] > oldest[0] || (parts[0] === oldest[0] && parts[1] >= oldest[1]);
 }
 
-async function run() {
-  enableCompileCache();
-  const built = new URL('../dist/node/cli.io.js', import.meta.url);
-  const source = new URL('../src/node/cli.io.ts', import.meta.url);
-  const { main } = await import(existsSync(built) && !existsSync(source) ? built.href : source.href);
-  process.exit(await main(process.argv.slice(2)));
+function start() {
+  cacheCompiledCode();
+  // A checkout has src/, a published package has dist/: a build left behind in a checkout never wins over its source.
+  const source = path.join(root, 'src', 'node', 'cli.io.ts');
+  const entry = fs.existsSync(source) ? source : path.join(root, 'dist', 'node', 'cli.io.js');
+  import(pathToFileURL(entry).href)
+    .then((cli) => cli.main(process.argv.slice(2)))
+    .then((exitCode) => {
+      if (typeof exitCode === 'number') process.exitCode = exitCode;
+    })
+    .catch((error) => {
+      process.stderr.write('skein: ' + ((error && error.stack) || String(error)) + '\n');
+      process.exitCode = 1;
+    });
 }
 
-function runPinned() {
-  const child = spawn(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+/** Runs the Node of this checkout in our place: same arguments, same streams, its signals and its exit code. */
+function handOver() {
+  const name = process.platform === 'win32' ? 'node.exe' : 'node';
+  const pinned = path.join(root, 'node_modules', 'node', 'bin', name);
+  if (!fs.existsSync(pinned)) {
+    process.stderr.write(
+      'skein needs Node.js ' +
+        oldest.join('.') +
+        ' or newer; this is ' +
+        process.versions.node +
+        '. ' +
+        'Install it from https://nodejs.org, or run `npm ci` in the checkout, which brings its own.\n',
+    );
+    process.exitCode = 1;
+    return;
+  }
+  const script = fileURLToPath(import.meta.url);
+  const child = childProcess.spawn(pinned, [script].concat(process.argv.slice(2)), { stdio: 'inherit' });
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  process.on('SIGHUP', () => child.kill('SIGHUP'));
+  process.on('SIGINT', () => {
+    // A terminal sends Ctrl-C to both of us; sent on, it would count as the second one, which ends a node at once.
+    if (!process.stdin.isTTY) child.kill('SIGINT');
+  });
+  child.on('error', (error) => {
+    process.stderr.write('skein: cannot start ' + pinned + ': ' + error.message + '\n');
+    process.exitCode = 1;
+  });
+  child.on('exit', (exitCode, signal) => {
+    if (signal === null) process.exitCode = exitCode;
+    else {
+      // Ended by a signal: end by the same one, so that our parent sees the truth.
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    }
+  });
+}
+
+/** Compiled code of other users must never be run: the cache is in the user's own directory, not in a shared one. */
+function cacheCompiledCode() {
+  const base =
+    process.env.SKEIN_HOME ||
+    (process.env.XDG_CACHE_HOME && path.join(process.env.XDG_CACHE_HOME, 'skein')) ||
+    path.join(os.homedir(), '.cache', 'skein');
+  try {
+    const directory = path.join(base, process.env.SKEIN_HOME ? 'cache' : '', 'compiled');
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    nodeModule.enableCompileCache(directory);
+  } catch (error) {
+    // Without the cache the start is slower and nothing else; an unwritable home is reported by the program itself.
+    if (process.env.SKEIN_LOG_LEVEL === 'trace') process.stderr.write('skein: no code cache: ' + error.message + '\n');
+  }
 }

@@ -10,6 +10,8 @@ import { fromUtf8 } from '../bytes.ts';
 const encoder = new TextEncoder();
 /** A varint of a safe integer takes at most this. */
 const VARINT_BYTES_MAX = 8;
+/** Texts up to this many characters are first tried as ASCII. Source: measured: a loop wins up to about this. */
+const SHORT_MAX = 24;
 
 export class ByteWriter {
   #bytes = new Uint8Array(1_024);
@@ -32,6 +34,7 @@ export class ByteWriter {
   /** UTF-8 without a length: the rest of a message. */
   text(text: string): this {
     this.#reserve(text.length * 3);
+    if (text.length <= SHORT_MAX && this.#ascii(text)) return this;
     this.#length += encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
     return this;
   }
@@ -41,6 +44,19 @@ export class ByteWriter {
     const taken = this.#bytes.slice(0, this.#length);
     this.#length = 0;
     return taken;
+  }
+
+  /** Most tokens are a few ASCII letters, for which a loop is faster than the encoder. False: nothing was written. */
+  #ascii(text: string): boolean {
+    let offset = this.#length;
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) return false;
+      this.#bytes[offset] = code;
+      offset += 1;
+    }
+    this.#length = offset;
+    return true;
   }
 
   #reserve(bytes: number): void {
@@ -84,6 +100,8 @@ export class ByteReader {
     const start = this.#offset;
     this.#offset = this.#bytes.length;
     if (start >= this.#bytes.length) return '';
+    const short = this.#bytes.length - start <= SHORT_MAX ? asciiOf(this.#bytes, start) : undefined;
+    if (short !== undefined) return short;
     const text = fromUtf8(this.#bytes.subarray(start));
     if (text === undefined) this.#ok = false;
     return text ?? '';
@@ -108,4 +126,15 @@ export class ByteReader {
   get ok(): boolean {
     return this.#ok;
   }
+}
+
+/** Undefined when one byte is not ASCII. */
+function asciiOf(bytes: Uint8Array, start: number): string | undefined {
+  let text = '';
+  for (let index = start; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0x80;
+    if (byte > 0x7f) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }

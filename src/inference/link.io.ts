@@ -12,6 +12,9 @@ import type { Control } from './messages.ts';
 /** Bytes of one write. Source: measured: large writes break @libp2p/pnet; four frames are enough to fill a turn. */
 const WRITE_BYTES_MAX = 65_536;
 
+/** Time for what was sent to leave before a closed stream is aborted. Source: guess: the slowest path with a full window. */
+const CLOSE_MS_MAX = 5_000;
+
 export interface LinkCounters {
   linksOpened: number;
   linksLost: number;
@@ -154,7 +157,7 @@ export class LiveLink {
 export interface MessageStreamLike {
   readonly status: string;
   send(bytes: Uint8Array): boolean;
-  close(): Promise<void>;
+  close(options: { readonly signal: AbortSignal }): Promise<void>;
   abort(error: Error): void;
   addEventListener(type: 'message', listener: (event: { readonly data: { subarray(): Uint8Array } }) => void): void;
   addEventListener(type: 'close', listener: (event: { readonly error?: Error }) => void): void;
@@ -164,7 +167,7 @@ export interface MessageStreamLike {
 /** A libp2p 3 stream as a byte stream. Its messages start to flow when somebody listens. */
 export function overMessageStream(stream: MessageStreamLike): ByteStream {
   const close = (): void => {
-    stream.close().catch((error: unknown) => {
+    stream.close({ signal: AbortSignal.timeout(CLOSE_MS_MAX) }).catch((error: unknown) => {
       stream.abort(error instanceof Error ? error : new Error(String(error)));
     });
   };

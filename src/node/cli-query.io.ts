@@ -10,7 +10,7 @@ import { encodeInvite } from '../discovery/invite.ts';
 import { loadSwarmKey } from '../discovery/swarm-key.io.ts';
 import { shortNodeId } from '../ids.ts';
 import type { NodeFile } from './cli-up.io.ts';
-import { readSettings, type Settings } from './config.io.ts';
+import { readSettings, type Settings } from './settings.io.ts';
 import { describeOrigin, EXIT_CONFIG } from './config.ts';
 import { OPTION_KEYS } from './config-schema.ts';
 
@@ -29,8 +29,8 @@ export interface QueryCommand {
 }
 
 export async function status({ flags, json }: QueryCommand): Promise<number> {
-  const settings = await readSettings(flags);
-  if (settings.type === 'invalid') return fail(settings.messages, settings.exitCode);
+  const settings = readSettings(flags);
+  if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   const node = await readNodeFile(settings);
   const answer = node === undefined ? undefined : await ask(`${node.api}/api/status`);
   if (answer === undefined)
@@ -40,8 +40,8 @@ export async function status({ flags, json }: QueryCommand): Promise<number> {
 }
 
 export async function invite({ flags, json }: QueryCommand): Promise<number> {
-  const settings = await readSettings(flags);
-  if (settings.type === 'invalid') return fail(settings.messages, settings.exitCode);
+  const settings = readSettings(flags);
+  if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   const { options, paths } = settings;
   const key = await loadSwarmKey({
     file: options.swarmKeyFile,
@@ -64,8 +64,8 @@ export async function invite({ flags, json }: QueryCommand): Promise<number> {
 }
 
 export async function printConfig({ flags, json }: QueryCommand): Promise<number> {
-  const settings = await readSettings(flags);
-  if (settings.type === 'invalid') return fail(settings.messages, settings.exitCode);
+  const settings = readSettings(flags);
+  if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   for (const warning of settings.warnings) process.stderr.write(`skein: ${warning}\n`);
   for (const option of OPTION_KEYS) {
     const value = settings.options[option];
@@ -79,7 +79,7 @@ export async function printConfig({ flags, json }: QueryCommand): Promise<number
   return 0;
 }
 
-async function readNodeFile(settings: Extract<Settings, { type: 'settings' }>): Promise<NodeFile | undefined> {
+async function readNodeFile(settings: Settings): Promise<NodeFile | undefined> {
   try {
     const file: unknown = JSON.parse(await readFile(join(settings.paths.state, 'node.json'), 'utf8'));
     return isNodeFile(file) && isRunning(file.pid) ? file : undefined;

@@ -9,12 +9,13 @@ import { type Invite, decodeInvite, encodeInvite } from '../discovery/invite.ts'
 import { createSwarmKey, loadSwarmKey, storeSwarmKey } from '../discovery/swarm-key.io.ts';
 import { formatFingerprint, type SwarmKey } from '../discovery/swarm-key.ts';
 import { replaceFile } from '../state-file.io.ts';
-import { readSettings, type Settings } from './config.io.ts';
+
 import { EXIT_CONFIG } from './config.ts';
 import { loadIdentity } from './identity.io.ts';
 import { type RunningNode, startNode } from './node.io.ts';
 import type { Ready } from './node-process.io.ts';
-import { createLog, type Log } from './telemetry.io.ts';
+import { readSettings, type Settings } from './settings.io.ts';
+import { createLogger, type Logger } from './telemetry.io.ts';
 
 /** Source: spec: EX_UNAVAILABLE of sysexits.h. */
 const EXIT_UNAVAILABLE = 69;
@@ -42,10 +43,10 @@ export interface NodeFile {
 }
 
 export async function up(command: UpCommand): Promise<number> {
-  const settings = await readSettings(command.flags);
-  if (settings.type === 'invalid') return fail(settings.messages, settings.exitCode);
+  const settings = readSettings(command.flags);
+  if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   const { options } = settings;
-  const log = createLog({ level: options.logLevel, format: options.logFormat });
+  const log = createLogger({ level: options.logLevel, format: options.logFormat });
   for (const warning of settings.warnings) log.warn(warning);
   watchForBugs(log);
   const membership = await openMembership(settings, command.link);
@@ -86,10 +87,7 @@ type Membership =
   | { readonly type: 'refused'; readonly message: string };
 
 /** 1. the key of the invite; 2. the key that the settings name; 3. a new one, where there is none. */
-async function openMembership(
-  settings: Extract<Settings, { type: 'settings' }>,
-  link: string | undefined,
-): Promise<Membership> {
+async function openMembership(settings: Settings, link: string | undefined): Promise<Membership> {
   const configFile = join(settings.paths.config, 'swarm.key');
   // 1.
   const invite = link === undefined ? undefined : decodeInvite(link, Math.floor(Date.now() / 1_000));
@@ -179,7 +177,7 @@ async function stopOnSignal(
 }
 
 /** A promise that nobody awaits must not take the mesh down with it: it is a bug, and it is said. */
-function watchForBugs(log: Log): void {
+function watchForBugs(log: Logger): void {
   process.on('unhandledRejection', (reason) =>
     log.error({ reason: String(reason) }, 'unhandled rejection: please report this'),
   );

@@ -3,6 +3,7 @@
  * was found instead, with the place inside the value. Apart from the merge, so that each stays on a screen.
  */
 import { z } from 'zod';
+import { unreachable } from '../assert.ts';
 import {
   type NodeOptions,
   OPTION_KEYS,
@@ -68,12 +69,14 @@ function expected(kind: OptionKind): string {
       return `one of ${kind.choices.join(', ')}`;
     case 'upstreams':
       return `at most ${kind.itemsMax} tables with ${UPSTREAM_FIELDS}`;
+    default:
+      return unreachable(kind);
   }
 }
 
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value);
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
 }
 
@@ -120,6 +123,8 @@ function schemaOf(kind: OptionKind): z.ZodType {
       return z.enum(kind.choices);
     case 'upstreams':
       return z.array(UPSTREAM).max(kind.itemsMax);
+    default:
+      return unreachable(kind);
   }
 }
 

@@ -1,86 +1,167 @@
 /**
- * The settings of this machine, read: flags, environment and the TOML file become one checked configuration, and the
- * directories that it names exist afterwards, readable by their owner only. What is wrong comes back as lines for a person.
+ * The config from the world: reads the TOML file, the environment and the machine's name, and makes the directories,
+ * for their owner alone (0700). What fails here is told with the path and the mend, as data: the command line
+ * prints it and leaves with exit code 78. The file is optional unless somebody named it.
  */
-import { mkdir, readFile } from 'node:fs/promises';
+import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
-import { parse, TomlError } from 'smol-toml';
-import type { NodeOptions } from './config-schema.ts';
-import { type Config, type ConfigSources, EXIT_CONFIG, mergeConfig } from './config.ts';
+import { dirname, join, resolve } from 'node:path';
+import { TomlError, parse } from 'smol-toml';
+import { type Config, EXIT_CONFIG, mergeConfig } from './config.ts';
+import { type NodeOptions, OPTIONS, type OptionKey, environmentName, flagAttribute } from './config-schema.ts';
 import { type Paths, resolvePaths } from './paths.ts';
 
-export type Settings =
-  | {
-      readonly type: 'settings';
-      readonly options: NodeOptions;
-      readonly origins: Config['origins'];
-      readonly paths: Paths;
-      readonly warnings: readonly string[];
-    }
-  | { readonly type: 'invalid'; readonly exitCode: number; readonly messages: readonly string[] };
-
-export async function readSettings(flags: Readonly<Record<string, unknown>>): Promise<Settings> {
-  const environment = process.env;
-  const home = typeof flags['home'] === 'string' ? flags['home'] : undefined;
-  const resolved = resolvePaths({ environment, platform: process.platform, homeDirectory: homedir(), home });
-  if (resolved.type === 'no-home') return invalid([resolved.message]);
-  const { paths } = resolved;
-  const named = typeof flags['config'] === 'string' ? flags['config'] : environment['SKEIN_CONFIG'];
-  const file = await readFileSource(named ?? paths.configFile, named !== undefined);
-  if (file.type === 'unreadable') return invalid([file.message]);
-  const merged = mergeConfig({ flags, environment, file: file.source, machine: { name: machineName() } });
-  if (merged.type === 'invalid') return invalid(merged.problems.map(({ message }) => message));
-  const problem = await makeDirectories(paths);
-  if (problem !== undefined) return invalid([problem]);
-  const { options, origins } = merged.config;
-  return { type: 'settings', options, origins, paths, warnings: merged.warnings };
+export interface LoadedConfig extends Config {
+  readonly type: 'loaded';
+  readonly paths: Paths;
+  /** The TOML file that was read, if there was one. */
+  readonly file: string | undefined;
+  readonly warnings: readonly string[];
 }
 
-type FileSource =
-  | { readonly type: 'read'; readonly source: ConfigSources['file'] }
+export interface UnusableConfig {
+  readonly type: 'unusable';
+  readonly exitCode: typeof EXIT_CONFIG;
+  /** Sentences for people, each with its mend. */
+  readonly problems: readonly string[];
+}
+
+export interface LoadInput {
+  /** The attributes of the flag parser. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly platform?: string;
+  readonly homeDirectory?: string;
+  readonly hostName?: string;
+}
+
+/** Longest config file that is read. Source: guess: a thousand times a long one. */
+const FILE_BYTES_MAX = 1_048_576;
+
+/** Reads and checks everything; changes nothing on disk. */
+export function loadConfig(input: LoadInput): LoadedConfig | UnusableConfig {
+  const { flags, environment = process.env, homeDirectory = homedir() } = input;
+  const home = named('home', flags, environment);
+  const located = resolvePaths({
+    environment,
+    platform: input.platform ?? process.platform,
+    homeDirectory,
+    home: home === undefined ? undefined : resolve(home),
+  });
+  if (located.type === 'no-home') return unusable([located.message]);
+  const { paths } = located;
+  const file = named('config', flags, environment);
+  const read = readToml(file === undefined ? paths.configFile : resolve(file), file !== undefined);
+  if (read.type === 'unreadable') return unusable([read.message]);
+  const merged = mergeConfig({
+    flags,
+    environment,
+    file: read.type === 'read' ? read : undefined,
+    machine: { name: machineName(input.hostName ?? hostname()), modelsDirectory: paths.models },
+  });
+  if (merged.type === 'invalid') return unusable(merged.problems.map(({ message }) => message));
+  const { config, warnings } = merged;
+  const options = withAbsolutePaths(config, homeDirectory);
+  return { type: 'loaded', ...config, options, paths, file: read.type === 'read' ? read.path : undefined, warnings };
+}
+
+/** `~/` is the home directory; a relative path counts from the file that holds it, else from where the node was started. */
+function withAbsolutePaths({ options, origins }: Config, homeDirectory: string): NodeOptions {
+  const absolute = (key: OptionKey, path: string): string => {
+    const origin = origins[key];
+    const from = origin.type === 'file' ? dirname(origin.path) : process.cwd();
+    return path.startsWith('~/') ? join(homeDirectory, path.slice(2)) : resolve(from, path);
+  };
+  const absoluteOrUnset = (key: OptionKey, path: string | undefined): string | undefined =>
+    path === undefined ? undefined : absolute(key, path);
+  return {
+    ...options,
+    swarmKeyFile: absoluteOrUnset('swarmKeyFile', options.swarmKeyFile),
+    modelsDirectory: absoluteOrUnset('modelsDirectory', options.modelsDirectory),
+    modelsPaths: options.modelsPaths.map((path) => absolute('modelsPaths', path)),
+    upstreams: options.upstreams.map((upstream) => ({
+      ...upstream,
+      apiKeyFile: absoluteOrUnset('upstreams', upstream.apiKeyFile),
+    })),
+  };
+}
+
+/** Makes the directories that are missing. The problems, empty when all can be written to. */
+export function prepareDirectories(paths: Paths, modelsDirectory: string = paths.models): readonly string[] {
+  return [paths.config, paths.state, modelsDirectory, paths.cache].flatMap((directory) => {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+      return [];
+    } catch (error) {
+      const mend = 'give it to this user, or set SKEIN_HOME (or --home) to a directory that is writable';
+      return [`cannot write to ${directory} (${reason(error)}): ${mend}`];
+    }
+  });
+}
+
+type TomlRead =
+  | { readonly type: 'read'; readonly path: string; readonly content: Readonly<Record<string, unknown>> }
+  | { readonly type: 'absent' }
   | { readonly type: 'unreadable'; readonly message: string };
 
-/** No file is fine, unless somebody named it. */
-async function readFileSource(path: string, named: boolean): Promise<FileSource> {
+function readToml(path: string, mustExist: boolean): TomlRead {
   try {
-    return { type: 'read', source: { path, content: parse(await readFile(path, 'utf8')) } };
+    const text = readFileSync(path, 'utf8');
+    if (text.length > FILE_BYTES_MAX) return unreadable(path, `expected at most ${FILE_BYTES_MAX} bytes, got more`);
+    return { type: 'read', path, content: parse(text) };
   } catch (error) {
     if (error instanceof TomlError)
-      return {
-        type: 'unreadable',
-        message: `${path}: not valid TOML, line ${error.line}: ${error.message.split('\n')[0] ?? ''}`,
-      };
-    if (!named && codeOf(error) === 'ENOENT') return { type: 'read', source: undefined };
-    return {
-      type: 'unreadable',
-      message: `${path}: cannot read the settings (${codeOf(error)}): check the path and its permissions`,
-    };
+      return unreadable(path, `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0] ?? ''}`);
+    if (!mustExist && codeOf(error) === 'ENOENT') return { type: 'absent' };
+    const mend = mustExist
+      ? `create it, or leave out ${OPTIONS.config.flag}`
+      : 'make it readable for this user, or remove it';
+    return unreadable(path, `${reason(error)}; ${mend}`);
   }
 }
 
-async function makeDirectories(paths: Paths): Promise<string | undefined> {
-  for (const directory of [paths.config, paths.state, paths.models, paths.cache]) {
-    try {
-      // One after the other, so that the first problem is the one that is told.
-      // eslint-disable-next-line no-await-in-loop
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      return `${directory}: cannot make this directory (${codeOf(error)}): make its parent writable, or choose another place with --home or SKEIN_HOME`;
-    }
-  }
-  return undefined;
+function unreadable(path: string, detail: string): TomlRead {
+  return { type: 'unreadable', message: `cannot use the config file ${path}: ${detail}` };
 }
 
-/** The host name up to its first dot, in the characters that names may have. */
-function machineName(): string {
-  const [first = ''] = hostname().split('.');
-  return first.replaceAll(/[^A-Za-z0-9 ._-]/g, '-').slice(0, 64) || 'skein';
+function unusable(problems: readonly string[]): UnusableConfig {
+  return { type: 'unusable', exitCode: EXIT_CONFIG, problems };
 }
 
-function invalid(messages: readonly string[]): Settings {
-  return { type: 'invalid', exitCode: EXIT_CONFIG, messages };
+/** A host name is not always one of our names: cut and cleaned, never empty. */
+function machineName(hostName: string): string {
+  const [first = ''] = hostName.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '').split('.');
+  return first.slice(0, 64) || 'skein';
 }
 
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
+/** What decides where the other settings are: a flag, else the environment; empty = not set. */
+function named(
+  key: 'home' | 'config',
+  flags: LoadInput['flags'],
+  environment: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  const flagged = flags[flagAttribute(OPTIONS[key])];
+  const text = typeof flagged === 'string' && flagged !== '' ? flagged : environment[environmentName(OPTIONS[key])];
+  return text === '' ? undefined : text;
+}
+
+function reason(error: unknown): string {
+  const code = codeOf(error);
+  return code === undefined ? String(error) : (REASONS.get(code) ?? code);
+}
+
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'not permitted'],
+  ['ENOENT', 'no such file'],
+  ['EEXIST', 'a file is in the way'],
+  ['ENOTDIR', 'a file is in the way'],
+  ['EISDIR', 'it is a directory'],
+  ['ENOSPC', 'the disk is full'],
+  ['EROFS', 'the file system is read-only'],
+]);
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -4,6 +4,7 @@
  * found and where it stands, because a person mends a file once and not word by word. An unknown name is an error with
  * the nearest known one. Limits: the merge is per option; a list from a flag replaces the list of the file.
  */
+import { unreachable } from '../assert.ts';
 import { checkValue, isNodeOptions } from './config-check.ts';
 import {
   type NodeOptions,
@@ -94,6 +95,8 @@ export function describeOrigin(origin: Origin): string {
       return `${origin.path} (${origin.field})`;
     case 'default':
       return 'default';
+    default:
+      return unreachable(origin);
   }
 }
 
@@ -135,6 +138,8 @@ function fromText(kind: OptionKind, given: unknown): unknown {
     case 'text':
     case 'choice':
       return given;
+    default:
+      return unreachable(kind);
   }
 }
 
@@ -223,6 +228,8 @@ function fieldOf(origin: Origin, spec: OptionSpec): string {
       return origin.field;
     case 'default':
       return spec.toml ?? spec.flag;
+    default:
+      return unreachable(origin);
   }
 }
 

@@ -29,7 +29,7 @@ import { NetworkPort } from './network-port.io.ts';
 import type { Network } from './network.ts';
 import type { Paths } from './paths.ts';
 import { StatusBoard } from './status-board.ts';
-import type { Log } from './telemetry.io.ts';
+import type { Logger } from './telemetry.io.ts';
 
 /** Streams of the link protocol on one connection: one, and its successor while a link moves. Source: guess. */
 const LINK_STREAMS_MAX = 8;
@@ -47,7 +47,7 @@ export interface NodeParts {
   /** True where nobody asked for these listen addresses: then a taken port gives way to any free one. */
   readonly listenIsDefault: boolean;
   readonly apiPortIsDefault: boolean;
-  readonly log: Log;
+  readonly log: Logger;
 }
 
 export interface RunningNode {

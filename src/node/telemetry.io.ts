@@ -1,36 +1,45 @@
 /**
- * The log of a node: pino to stderr, as lines for people on a terminal and as JSON elsewhere. It gets ids, sizes and times,
- * never a prompt, an answer or a key; fields that could hold a secret are redacted all the same.
+ * What a node tells its owner while it runs: log lines on stderr, for people on a terminal and as JSON elsewhere. Data
+ * that was asked for goes to stdout and never through here. Every record passes `redact`, so that no key, prompt or
+ * answer is written whatever field it came in; text of peers has its control characters removed before a
+ * terminal sees it. JSON is written synchronously, so that the last line before an end is not lost.
  */
-import { pino, type Logger } from 'pino';
+import { type DestinationStream, type Logger, destination, pino, stdSerializers } from 'pino';
 import type { LogFormat, LogLevel } from './config-schema.ts';
+import { formatRecord } from './log-format.ts';
+import { redact } from './secret.ts';
 
-export type Log = Logger;
+export type { Logger } from 'pino';
 
-const STDERR = 2;
-
-/** Fields that are never printed, wherever they stand. */
-const REDACTED = ['key', 'secret', 'authorization', 'apiKey', 'invite', 'prompt', 'messages'];
-
-export function createLog({ level, format }: { readonly level: LogLevel; readonly format: LogFormat }): Log {
-  const human = format === 'human' || (format === 'auto' && process.stderr.isTTY);
-  const redact = { paths: REDACTED.flatMap((field) => [field, `*.${field}`]), censor: '[secret]' };
-  const options = { level, redact, base: null };
-  return human
-    ? pino(options, { write: (line: string) => void process.stderr.write(forPeople(line)) })
-    : pino(options, pino.destination({ fd: STDERR, sync: true }));
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** Where lines go; stderr when absent. */
+  readonly stream?: DestinationStream;
+  /** Whether a person watches; asked of stderr when absent. */
+  readonly isTerminal?: boolean;
+  /** Fields of every record, such as the node. */
+  readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-/** "12:30:05 warn  text  (field value, field value)". */
-function forPeople(line: string): string {
-  const { level, time, msg, ...fields } = JSON.parse(line) as { level: number; time: number; msg?: string } & Record<
-    string,
-    unknown
-  >;
-  const label = pino.levels.labels[level] ?? String(level);
-  const rest = Object.entries(fields).map(
-    ([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
-  const clock = new Date(time).toTimeString().slice(0, 8);
-  return `${clock} ${label.padEnd(5)} ${msg ?? ''}${rest.length > 0 ? `  (${rest.join(', ')})` : ''}\n`;
+export function createLogger(options: LoggerOptions): Logger {
+  const { level, format, fields = {}, isTerminal = process.stderr.isTTY } = options;
+  const isHuman = format === 'human' || (format === 'auto' && isTerminal);
+  const settings = {
+    level,
+    base: fields,
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (record: Record<string, unknown>) => redact(record),
+    },
+    serializers: { error: stdSerializers.err },
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+  };
+  if (!isHuman) return pino(settings, options.stream ?? destination({ fd: process.stderr.fd, sync: true }));
+  const useColour = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
+  const write = (text: string): void => {
+    if (options.stream === undefined) process.stderr.write(text);
+    else options.stream.write(text);
+  };
+  return pino(settings, { write: (line: string) => write(`${formatRecord(line, useColour)}\n`) });
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { utf8 } from '../../src/bytes.ts';
 import { checkGguf } from '../../src/inference/gguf-check.ts';
 import { type GgufContent, type GgufValue, writeGguf } from '../../src/inference/gguf-writer.ts';

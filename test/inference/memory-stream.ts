@@ -88,14 +88,7 @@ class MemoryEnd implements ByteStream {
     if (to === undefined || this.#wire.frozen) return;
     for (let chunk = this.#queue.shift(); chunk !== undefined; chunk = this.#queue.shift()) {
       this.#queuedBytes -= chunk.length;
-      for (let offset = 0; offset < chunk.length;) {
-        const length = Math.max(
-          1,
-          Math.min(chunk.length - offset, this.#options.cut?.(chunk.length - offset) ?? Infinity),
-        );
-        to.bytes(chunk.slice(offset, offset + length));
-        offset += length;
-      }
+      this.#inPieces(chunk, to);
     }
     if (this.#paused) {
       this.#paused = false;
@@ -104,6 +97,15 @@ class MemoryEnd implements ByteStream {
     if (!this.#finishing || this.#queue.length > 0) return;
     this.#other?.end('the other side closed');
     this.end('closed');
+  }
+
+  #inPieces(chunk: Uint8Array, to: ByteStreamListener): void {
+    for (let offset = 0; offset < chunk.length;) {
+      const left = chunk.length - offset;
+      const length = Math.max(1, Math.min(left, this.#options.cut?.(left) ?? left));
+      to.bytes(chunk.slice(offset, offset + length));
+      offset += length;
+    }
   }
 
   listenerNow(): ByteStreamListener | undefined {

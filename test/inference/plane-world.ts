@@ -11,6 +11,7 @@ import type { PlaneClock } from '../../src/inference/alarm.io.ts';
 import type { ChatEvent, ChatRun } from '../../src/inference/chat.ts';
 import { type DataPlane, createDataPlane } from '../../src/inference/data-plane.io.ts';
 import type { ChatJob, Engine } from '../../src/inference/engine.ts';
+import { ScriptedEngine } from '../../src/inference/scripted.ts';
 import type { Input } from '../../src/node/events.ts';
 import { type MemoryOptions, type MemoryPair, memoryPair } from './memory-stream.ts';
 
@@ -20,6 +21,23 @@ export function modelId(text: string): ModelId {
   const model = parseModelId(text);
   assert.ok(model !== undefined);
   return model;
+}
+
+/** Length of every answer. */
+export const TOKENS = 120;
+
+export function engine(pacing: 'granted' | 'manual' = 'granted', slots = 64): ScriptedEngine {
+  return new ScriptedEngine({ models: [MODEL], slots, tokensPerReply: TOKENS, pacing });
+}
+
+/** What an undisturbed engine answers. */
+export function undisturbed(content: string): string {
+  let text = '';
+  const run = engine().start(jobOf(content), (event) => {
+    if (event.type === 'tokens') text += event.text;
+  });
+  run.grant(100_000);
+  return text;
 }
 
 /** Ids in the order of their digits: 1 is the smallest. */
@@ -95,14 +113,15 @@ export class World {
     this.#streams = streams;
   }
 
-  node(digit: number, engine: Engine | undefined, tokensPerSecondMax = 0): WorldNode {
+  node(digit: number, serving: Engine | undefined, tokensPerSecondMax = 0): WorldNode {
     const id = nodeId(digit);
     const inputs: Input[] = [];
     const plane = createDataPlane({
       self: id,
       clock: this.clock,
       tokensPerSecondMax,
-      engineFor: (model) => (engine?.models().some((offered) => offered.model === model) === true ? engine : undefined),
+      engineFor: (model) =>
+        serving?.models().some((offered) => offered.model === model) === true ? serving : undefined,
       openLink: async (to) => this.#openLink(id, to),
       report: (input) => {
         inputs.push(input);
@@ -217,8 +236,8 @@ export class Client {
 }
 
 /** Yields turns of the event loop until `condition` holds. */
-export async function until(what: string, condition: () => boolean, turns = 5_000): Promise<void> {
-  for (let count = 0; count < turns; count += 1) {
+export async function until(what: string, condition: () => boolean, turnsMax = 5_000): Promise<void> {
+  for (let count = 0; count < turnsMax; count += 1) {
     if (condition()) return;
     // eslint-disable-next-line no-await-in-loop
     await turn();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { TextStream, TokenText } from '../../src/inference/text-stream.ts';
 
 /** Tokens are bytes; unfinished characters decode to U+FFFD, as tokenizers do it. */

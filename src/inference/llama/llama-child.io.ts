@@ -23,7 +23,7 @@ const outbox = new Outbox((messages) => {
 const credits = new Map<number, Credit>();
 let serving: { readonly loaded: LoadedModel; readonly slots: Slots } | undefined;
 
-process.on('disconnect', end);
+process.on('disconnect', endProcess);
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.on('message', (message: ParentMessage) => obey(message));
@@ -31,13 +31,13 @@ setInterval(sayAlive, ALIVE_INTERVAL_MS);
 sayAlive();
 
 /** Not exit(): it would wait for native threads. */
-function end(): void {
+function endProcess(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
 function sayAlive(): void {
   // The parent may have gone before anybody listened for it.
-  if (!process.connected) end();
+  if (!process.connected) endProcess();
   outbox.push({ type: 'alive' });
   outbox.flush();
 }

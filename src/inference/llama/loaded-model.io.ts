@@ -42,7 +42,7 @@ const BATCH_TOKENS = 512;
 const MEMORY_SHARE = 0.95;
 
 /** Why a model did not load, for the parent. */
-export class LoadError extends Error {
+class LoadError extends Error {
   readonly reason: LoadFailure;
 
   constructor(reason: LoadFailure, message: string) {

@@ -23,12 +23,19 @@ export interface Platform {
   readonly architecture: string;
 }
 
-/** The line that a person types to get the engine's binary for this machine. */
+/** The binaries belong to one version of the engine. Source: copied, package.json; a test compares them. */
+export const ENGINE_VERSION = '3.22.1';
+
+/**
+ * The line that a person types, in the folder of the project and in any shell, to get the engine's binary for this
+ * machine. Not `npm install`: the checkout overrides these packages with empty ones, and npm refuses both at once.
+ */
 export function engineMend({ platform, architecture }: Platform): string {
   const name = ENGINE_PACKAGES[`${platform}-${architecture}`];
   if (name === undefined)
     return `there is no prebuilt engine for ${platform} on ${architecture}; use an upstream server`;
-  return `npm install --no-save @node-llama-cpp/${name}`;
+  const target = `@node-llama-cpp/${name}`;
+  return `tar -xzf $(npm pack --silent ${target}@${ENGINE_VERSION}) -C node_modules/${target} --strip-components=1`;
 }
 
 export function noEngineProblem(platform: Platform, detail: string): string {

@@ -35,7 +35,8 @@ export function resumedTokens(loaded: LoadedModel, resume: Resume | undefined): 
   if (resume === undefined) return [];
   const ids = resume.tokenIds.filter((id) => isToken(id, loaded));
   if (ids.length === resume.tokens) return ids;
-  return resume.text === '' ? [] : loaded.model.tokenize(resume.text, false, 'trimLeadingSpace');
+  // A space that the tokenizer adds is the one that its first token of an answer had, and that did not show.
+  return resume.text === '' ? [] : loaded.model.tokenize(resume.text);
 }
 
 function historyItem({ role, content, name }: ChatMessage): ChatHistoryItem {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   CHILD_LIMITS,
   type ChildMessage,
@@ -43,7 +43,13 @@ describe('what a child says', () => {
       { type: 'tokens', runId: 1.5, position: 0, tokenIds: [1], text: '' },
       { type: 'tokens', runId: 1, position: 0, tokenIds: [], text: '' },
       { type: 'tokens', runId: 1, position: 0, tokenIds: ['1'], text: '' },
-      { type: 'tokens', runId: 1, position: 0, tokenIds: Array(CHILD_LIMITS.tokensMax + 1).fill(1), text: '' },
+      {
+        type: 'tokens',
+        runId: 1,
+        position: 0,
+        tokenIds: Array.from({ length: CHILD_LIMITS.tokensMax + 1 }, () => 1),
+        text: '',
+      },
       { type: 'tokens', runId: 1, position: 0, tokenIds: [1], text: 'x'.repeat(CHILD_LIMITS.textLengthMax + 1) },
       { type: 'ended', runId: 1, finishReason: 'error', usage },
       { type: 'ended', runId: 1, finishReason: 'stop', usage: { ...usage, cachedTokens: 4 } },
@@ -55,7 +61,10 @@ describe('what a child says', () => {
     for (const message of bad)
       assert.equal(parseChildMessages([{ type: 'alive' }, message]), undefined, JSON.stringify(message)?.slice(0, 80));
     assert.equal(parseChildMessages({ type: 'alive' }), undefined);
-    assert.equal(parseChildMessages(Array(CHILD_LIMITS.messagesMax + 1).fill({ type: 'alive' })), undefined);
+    assert.equal(
+      parseChildMessages(Array.from({ length: CHILD_LIMITS.messagesMax + 1 }, () => ({ type: 'alive' }))),
+      undefined,
+    );
   });
 
   it('never makes the parser throw', () => {

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { parseModelId } from '../../../src/ids.ts';
 import type { EngineEvent, Resume } from '../../../src/inference/engine.ts';
 import { ModelRun, type RunMessage } from '../../../src/inference/llama/model-run.ts';
-import { engineMend } from '../../../src/inference/llama/problems.ts';
+import { ENGINE_VERSION, engineMend } from '../../../src/inference/llama/problems.ts';
 
 describe('a run as the parent keeps it', () => {
-  const tokens = (position: number, count = 1): RunMessage => ({
-    type: 'tokens',
-    runId: 0,
-    position,
-    tokenIds: Array.from({ length: count }, () => 7),
-    text: 'x',
-  });
-  const ended = (completionTokens: number): RunMessage => ({
-    type: 'ended',
-    runId: 0,
-    finishReason: 'stop',
-    usage: { promptTokens: 1, completionTokens, cachedTokens: 0 },
-  });
-
   it('passes on tokens up to the grant, and names the rule that is broken', () => {
     for (const { messages, broken } of [
       { messages: [tokens(0, 2), tokens(2), ended(3)], broken: undefined },
@@ -73,25 +60,51 @@ describe('a run as the parent keeps it', () => {
       [0, 4, 4, 'tokens'],
     );
   });
-
-  function start(resume?: Resume): { run: ModelRun; events: EngineEvent[] } {
-    const events: EngineEvent[] = [];
-    const model = parseModelId('m');
-    assert.ok(model !== undefined);
-    const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] };
-    const job = { model, messages: [], sampling, ...(resume === undefined ? {} : { resume }) };
-    return { run: new ModelRun(0, job, (event) => events.push(event)), events };
-  }
 });
 
 describe('a machine without an engine binary', () => {
+  it('is told the version that the project uses', async () => {
+    const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
+    assert.ok(text.includes(`"node-llama-cpp": "${ENGINE_VERSION}"`));
+  });
+
   it('is told the one line that brings it', () => {
     for (const { platform, architecture, expected } of [
-      { platform: 'darwin', architecture: 'arm64', expected: 'npm install --no-save @node-llama-cpp/mac-arm64-metal' },
-      { platform: 'win32', architecture: 'x64', expected: 'npm install --no-save @node-llama-cpp/win-x64' },
-      { platform: 'linux', architecture: 'arm', expected: 'npm install --no-save @node-llama-cpp/linux-armv7l' },
+      { platform: 'darwin', architecture: 'arm64', expected: '@node-llama-cpp/mac-arm64-metal' },
+      { platform: 'win32', architecture: 'x64', expected: '@node-llama-cpp/win-x64' },
+      { platform: 'linux', architecture: 'arm', expected: '@node-llama-cpp/linux-armv7l' },
     ])
-      assert.equal(engineMend({ platform, architecture }), expected);
+      assert.equal(
+        engineMend({ platform, architecture }),
+        `tar -xzf $(npm pack --silent ${expected}@${ENGINE_VERSION}) -C node_modules/${expected} --strip-components=1`,
+      );
     assert.match(engineMend({ platform: 'aix', architecture: 'ppc64' }), /no prebuilt engine for aix/);
   });
 });
+
+function start(resume?: Resume): { run: ModelRun; events: EngineEvent[] } {
+  const events: EngineEvent[] = [];
+  const model = parseModelId('m');
+  assert.ok(model !== undefined);
+  const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] };
+  const job = { model, messages: [], sampling, ...(resume === undefined ? {} : { resume }) };
+  return { run: new ModelRun(0, job, (event) => events.push(event)), events };
+}
+
+function tokens(position: number, count = 1): RunMessage {
+  return {
+    type: 'tokens',
+    runId: 0,
+    position,
+    tokenIds: Array.from({ length: count }, () => 7),
+    text: 'x',
+  };
+}
+function ended(completionTokens: number): RunMessage {
+  return {
+    type: 'ended',
+    runId: 0,
+    finishReason: 'stop',
+    usage: { promptTokens: 1, completionTokens, cachedTokens: 0 },
+  };
+}
