@@ -31,7 +31,9 @@ export const GOSSIP = {
   messageBytesMax: 16_384,
   /** Members kept in the view; the member silent for longest makes room. Source: guess (laptops to a few hundred machines). */
   membersMax: 2_048,
+  /** Models one node may announce. Source: guess: what fits a message of messageBytesMax. */
   modelsPerNodeMax: 64,
+  /** Addresses one node may announce. Source: guess: four networks, four transports. */
   addressesPerNodeMax: 16,
   /** Oldest message that may still change the view, by the sender's own clock. Source: measured (a woken peer delivers 12-15 s old beacons). */
   messageAgeMsMax: 60_000,
@@ -73,7 +75,9 @@ export const PLACEMENT = {
   fillMax: 64,
   /** Rates above this multiple of the median are taken as a lie. Source: placement study (liars' p90 91 s -> 5.9 s). */
   rateClamp: 3,
+  /** A node is not believed to be much faster than it says ... Source: placement study. */
   correctionPerMilleMin: 700,
+  /** ... but may prove to be this much slower. Source: placement study. */
   correctionPerMilleMax: 50_000,
   /** A server admits while its own estimate is at most this share of the level ... Source: placement study. */
   admitLevelPerMille: 1_200,

@@ -25,6 +25,8 @@ export interface NodeRow {
   readonly version: string;
   readonly verdict: 'alive' | 'suspect' | 'dead' | 'left';
   readonly self: boolean;
+  /** True while a proven connection exists; ourselves always. */
+  readonly connected: boolean;
   /** Why placement leaves it out, when it does. */
   readonly problem?: string;
   readonly models: readonly ModelStatus[];

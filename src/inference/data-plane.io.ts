@@ -33,7 +33,7 @@ export interface DataPlaneOptions {
   readonly clock?: PlaneClock;
 }
 
-export type DataPlaneEffect = Extract<
+type DataPlaneEffect = Extract<
   Effect,
   {
     readonly type:
@@ -41,12 +41,12 @@ export type DataPlaneEffect = Extract<
   }
 >;
 
-export interface DataPlaneCounters extends LinkCounters {
+interface DataPlaneCounters extends LinkCounters {
   /** Links that could not be opened. */
   opensFailed: number;
 }
 
-export interface LiveRequests {
+interface LiveRequests {
   readonly asked: readonly AskedSummary[];
   readonly served: readonly ServedSummary[];
 }

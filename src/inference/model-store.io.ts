@@ -3,13 +3,13 @@
  * owner added, checks each header before anything parses it, and hashes each file once (digests are kept by path, size
  * and time of change). A fresh machine gets the default model. A bad file becomes a failed entry that says what mends it,
  * and never disturbs the others.
- * Limits: one directory deep; links out of the directory are refused; `FILES_MAX` files.
+ * Limits: directories are read one deep; links out of the directory are refused; `FILES_MAX` files.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
-import { parseModelId } from '../ids.ts';
+import { compareIds, parseModelId } from '../ids.ts';
 import { errorCode, replaceFile } from '../state-file.io.ts';
 import { DEFAULT_MODEL_ID, writeDefaultModel } from './default-model.ts';
 import type { GgufFacts } from './gguf-check.ts';
@@ -47,7 +47,7 @@ export async function openModelStore(options: ModelStoreOptions): Promise<readon
   const directory = resolve(options.modelsDirectory);
   const paths = [
     ...(await listDirectory(directory, options)),
-    ...(options.extraPaths ?? []).map((path) => resolve(path)),
+    ...(await Promise.all((options.extraPaths ?? []).map(async (path) => filesOf(resolve(path))))).flat(),
   ];
   const digestsPath = join(options.cacheDirectory, DIGESTS_FILE);
   const known = await readDigests(digestsPath);
@@ -75,7 +75,7 @@ async function listDirectory(directory: string, options: ModelStoreOptions): Pro
       await replaceFile(join(directory, defaultName), writeDefaultModel());
       found.push(defaultName);
     }
-    return found.toSorted((left, right) => (left < right ? -1 : 1)).map((name) => join(directory, name));
+    return found.toSorted(compareIds).map((name) => join(directory, name));
   } catch (error) {
     throw new Error(
       `the models directory ${directory} cannot be used (${describe(error)}); make it writable or choose another`,
@@ -83,6 +83,18 @@ async function listDirectory(directory: string, options: ModelStoreOptions): Pro
         cause: error,
       },
     );
+  }
+}
+
+/** The model files of a directory, or the file itself; what cannot be looked into is told by `inspect`. */
+async function filesOf(path: string): Promise<readonly string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [path];
+    const names = (await readdir(path)).filter((name) => /\.gguf$/i.test(name));
+    return names.toSorted(compareIds).map((name) => join(path, name));
+  } catch {
+    // Missing or closed to us: as a file it gets the sentence that says so.
+    return [path];
   }
 }
 

@@ -209,6 +209,7 @@ export class Peers {
       }
     }
     this.#reopenLater(peer);
+    if (!peer.connected && peer.links.size === 0 && peer.waiting.size === 0) this.#peers.delete(peer.node);
   }
 
   #adopt(peer: Peer, stream: ByteStream, openedBy: 'us' | 'them'): void {

@@ -201,7 +201,7 @@ interface Frame {
 }
 
 /** True for messages that do not fit one frame. */
-export function isLong(message: Outgoing): boolean {
+function isLong(message: Outgoing): boolean {
   return message.payload.length > FRAME_PAYLOAD_BYTES_MAX;
 }
 

@@ -131,7 +131,8 @@ export class Serving {
     const { open } = decoded;
     const key = keyOf(from, open.requestId);
     // Its line broke without our noticing yet: the asker is back already.
-    this.#served.get(key)?.step({ type: 'link-lost' });
+    const replaced = failure('stream-lost', 'the request was opened again on another line');
+    this.#served.get(key)?.step({ type: 'stopped', failure: replaced });
     const { clock, tokensPerSecondMax } = this.#ports;
     const carryOut = (served: Served, effect: ServeEffect): void => this.#carryOut(served, effect);
     const served = new Served({ from, open, line, clock, tokensPerSecondMax, carryOut });

@@ -73,8 +73,10 @@ export async function up(command: UpCommand): Promise<number> {
     nodeFile,
     `${JSON.stringify({ pid, api: ready.api, node: ready.node, addresses: ready.addresses } satisfies NodeFile)}\n`,
   );
+  // Before anybody is told that the node is ready: whoever reads that may send a signal at once.
+  const stopped = stopOnSignal(started.node, { nodeFile, json: command.json });
   process.stdout.write(command.json ? `${JSON.stringify(ready)}\n` : banner(ready));
-  return stopOnSignal(started.node, { nodeFile, json: command.json });
+  return stopped;
 }
 
 type Membership =

@@ -49,7 +49,10 @@ export class StatusBoard {
     this.#departed.delete(node);
     if (verdict !== 'dead' && verdict !== 'left') return;
     const { name = '', version = '' } = this.#names.get(node) ?? {};
-    this.#departed.set(node, { row: { node, name, version, verdict, self: false, models: [] }, atMs: nowMs });
+    this.#departed.set(node, {
+      row: { node, name, version, verdict, self: false, connected: false, models: [] },
+      atMs: nowMs,
+    });
     const [oldest] = this.#departed.keys();
     if (this.#departed.size > DEPARTED_MAX && oldest !== undefined) this.#departed.delete(oldest);
   }
@@ -110,6 +113,7 @@ export class StatusBoard {
       version: capability?.version ?? '',
       verdict,
       self,
+      connected: member.connected,
       ...(problem === undefined ? {} : { problem }),
       models: self ? this.#ownModels(member) : offeredModels(member),
       ...(self || rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 10) / 10 }),

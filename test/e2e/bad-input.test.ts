@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { runSkein } from '../../src/node/node-process.io.ts';
-import { newHome, startNode, stopAll } from './harness.ts';
+import { newHome, startNode, stopAll, until } from './harness.ts';
 
 const QUIET = ['--no-mdns', '--no-default-model', '--listen', '/ip4/127.0.0.1/tcp/0'];
 
@@ -96,9 +96,37 @@ describe('the command line', function () {
     assert.match(node.errors(), /broken\.gguf/);
   });
 
-  it('ends at once on a second signal, and with 0 on the first', async () => {
-    const node = await startNode({ args: ['--no-default-model'] });
-    assert.equal(await node.end('SIGINT'), 0);
+  it('ends with 0 on the first signal, and at once on the second while answers run', async () => {
+    const idle = await startNode({ args: ['--no-default-model'] });
+    assert.equal(await idle.end('SIGINT'), 0);
+    const busy = await startNode({ args: ['--tokens-per-second-max', '5'] });
+    const answer = await fetch(`${busy.api}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'skein-hello', stream: true, messages: [{ role: 'user', content: 'hello' }] }),
+    });
+    const body = answer.text().catch(() => 'cut off');
+    busy.signal('SIGINT');
+    await until(
+      'the node drains',
+      async () =>
+        (await fetch(`${busy.api}/livez`).catch(() => undefined)) === undefined ||
+        (await fetch(`${busy.api}/readyz`).catch(() => undefined))?.status === 503,
+    );
+    assert.equal(await busy.end('SIGINT'), 130);
+    await body;
+  });
+
+  it('lets a running answer finish when it is asked to stop', async () => {
+    const node = await startNode({ args: ['--tokens-per-second-max', '100'] });
+    const answer = await fetch(`${node.api}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'skein-hello', stream: true, messages: [{ role: 'user', content: 'hello' }] }),
+    });
+    const [code, text] = await Promise.all([node.end('SIGINT'), answer.text()]);
+    assert.equal(code, 0);
+    assert.match(text, /"finish_reason":"stop"[\s\S]*data: \[DONE\]\s*$/);
   });
 
   it('prints help on --help, and suggests a command for a typo', async () => {

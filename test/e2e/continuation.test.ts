@@ -65,7 +65,13 @@ async function ask(front: NodeProcess, onText: (text: string, node: string) => v
   for await (const chunk of stream) {
     answer.text += chunk.choices[0]?.delta.content ?? '';
     answer.finishReason = chunk.choices[0]?.finish_reason ?? answer.finishReason;
-    answer.usage = chunk.usage ?? answer.usage;
+    // How much of the prompt was cached depends on who served before; the counts do not.
+    if (chunk.usage)
+      answer.usage = {
+        prompt: chunk.usage.prompt_tokens,
+        completion: chunk.usage.completion_tokens,
+        total: chunk.usage.total_tokens,
+      };
     onText(answer.text, node);
   }
   return answer;

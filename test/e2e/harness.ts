@@ -24,7 +24,7 @@ export async function startNode(options: Partial<NodeProcessOptions> = {}): Prom
   return node;
 }
 
-/** A mesh whose nodes all see each other alive: one node per row of arguments, joined by the first one's invite. */
+/** A mesh whose nodes are all connected and see each other alive: one node per row of arguments, joined by the first one's invite. */
 export async function startMesh(rows: readonly (readonly string[])[]): Promise<NodeProcess[]> {
   const [firstArgs = [], ...otherArgs] = rows;
   const first = await startNode({ args: firstArgs });
@@ -37,7 +37,10 @@ export async function startMesh(rows: readonly (readonly string[])[]): Promise<N
 export async function untilAllAlive(mesh: readonly NodeProcess[]): Promise<void> {
   await Promise.all(
     mesh.map(async (node) => {
-      await until(`${node.name} sees ${mesh.length} alive`, async () => (await aliveCount(node)) === mesh.length);
+      await until(
+        `${node.name} is connected to ${mesh.length - 1} living nodes`,
+        async () => (await connectedCount(node)) === mesh.length,
+      );
     }),
   );
 }
@@ -46,6 +49,7 @@ export interface NodeStatus {
   readonly nodes: readonly {
     readonly node: string;
     readonly verdict: string;
+    readonly connected: boolean;
     readonly models: readonly { readonly model: string; readonly busy: number }[];
   }[];
 }
@@ -61,8 +65,9 @@ export async function verdictOf(target: NodeProcess, seenBy: NodeProcess): Promi
   return (await statusOf(seenBy)).nodes.find(({ node }) => node === target.node)?.verdict;
 }
 
-export async function aliveCount(node: NodeProcess): Promise<number> {
-  return (await statusOf(node)).nodes.filter(({ verdict }) => verdict === 'alive').length;
+/** Living nodes with a connection, `node` itself included. */
+async function connectedCount(node: NodeProcess): Promise<number> {
+  return (await statusOf(node)).nodes.filter(({ verdict, connected }) => verdict === 'alive' && connected).length;
 }
 
 /** Polls until `condition` holds; the time it took in ms. */

@@ -72,6 +72,18 @@ describe('the model store', () => {
     assert.equal(found.length, 6);
   });
 
+  it('looks into a directory that the owner added, one level deep', async () => {
+    const more = join(home, 'more');
+    await mkdir(join(more, 'deeper'), { recursive: true });
+    await writeFile(join(more, 'one.gguf'), file);
+    await writeFile(join(more, 'notes.txt'), 'no model');
+    await writeFile(join(more, 'deeper', 'two.gguf'), file);
+    assert.deepEqual(
+      (await open({ extraPaths: [more] })).map(({ model, state }) => [model, state]),
+      [['one', 'on-disk']],
+    );
+  });
+
   it('says which file it may not read', async function () {
     if (process.platform === 'win32' || process.getuid?.() === 0) this.skip();
     await mkdir(models);

@@ -15,9 +15,9 @@ import { ScriptedEngine } from '../../src/inference/scripted.ts';
 import type { Input } from '../../src/node/events.ts';
 import { type MemoryOptions, type MemoryPair, memoryPair } from './memory-stream.ts';
 
-export const MODEL: ModelId = modelId('flock-7b');
+const MODEL: ModelId = modelId('flock-7b');
 
-export function modelId(text: string): ModelId {
+function modelId(text: string): ModelId {
   const model = parseModelId(text);
   assert.ok(model !== undefined);
   return model;
@@ -63,7 +63,7 @@ export function jobOf(content: string, maxTokens?: number): ChatJob {
 }
 
 /** A clock that stands until it is moved. */
-export class HandClock implements PlaneClock {
+class HandClock implements PlaneClock {
   #nowMs = 1_000;
   readonly #timers = new Set<{ atMs: number; call: () => void }>();
 

@@ -1,0 +1,115 @@
+/**
+ * What a document promises: links that lead somewhere, paths that exist, and commands that can be typed. Commands are
+ * read from code blocks marked `console`: a line after `$ `, or every line of a block that has none.
+ */
+import { posix } from 'node:path';
+import type { SourceFile } from './source-text.ts';
+
+export interface World {
+  readonly exists: (path: string) => boolean;
+  readonly read: (path: string) => string;
+}
+
+export function brokenLinks(file: SourceFile, world: World): readonly string[] {
+  const prose = withoutCode(file.text);
+  return [...prose.matchAll(/\[[^\]]*\]\((?<target>[^)\s]+)\)/g)].flatMap(({ groups }) => {
+    const target = groups?.['target'] ?? '';
+    if (/^[a-z][a-z0-9+.-]*:/.test(target)) return [];
+    const [path = '', anchor] = target.split('#');
+    const resolved = path === '' ? file.path : posix.join(posix.dirname(file.path), path);
+    if (path !== '' && !world.exists(resolved)) return [`${file.path}: the link to ${target} leads nowhere`];
+    if (anchor === undefined || !resolved.endsWith('.md')) return [];
+    const text = resolved === file.path ? file.text : world.read(resolved);
+    return anchorsOf(text).has(anchor) ? [] : [`${file.path}: ${resolved} has no heading for #${anchor}`];
+  });
+}
+
+/** Headings as GitHub links to them, and explicit `<a id>`. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const headings = [...withoutCode(text).matchAll(/^#{1,6} +(?<title>.+)$/gm)].map(({ groups }) =>
+    (groups?.['title'] ?? '')
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(/\s/g, '-'),
+  );
+  const explicit = [...text.matchAll(/<a (?:id|name)="(?<id>[^"]+)"/g)].map(({ groups }) => groups?.['id'] ?? '');
+  return new Set([...headings, ...explicit]);
+}
+
+/** Paths of the repository named in `code` or in comments: the first folder decides whether a word is one. */
+export function missingPaths(file: SourceFile, world: World): readonly string[] {
+  const named = file.path.endsWith('.md')
+    ? [...file.text.matchAll(/`(?<path>(?:src|test|bench|bin|docs|simulations|dashboard)\/[\w./*-]+)`/g)]
+    : [...file.text.matchAll(/(?<![\w/.])(?<path>docs\/[\w./-]+\.md)/g)];
+  return named.flatMap(({ groups }) => {
+    const path = (groups?.['path'] ?? '').replace(/\.$/, '');
+    // A pattern stands for the folder it is in.
+    const checked = path.includes('*') ? posix.dirname(path.slice(0, path.indexOf('*') + 1)) : path;
+    return world.exists(checked) ? [] : [`${file.path}: names ${path}, which does not exist`];
+  });
+}
+
+export interface Vocabulary {
+  readonly scripts: ReadonlySet<string>;
+  readonly commands: ReadonlySet<string>;
+  readonly flags: ReadonlySet<string>;
+}
+
+export function consoleCommands(file: SourceFile): readonly string[] {
+  return [...file.text.matchAll(/^```console\n(?<body>[\s\S]*?)^```/gm)].flatMap(({ groups }) => {
+    const lines = (groups?.['body'] ?? '').replaceAll('\\\n', ' ').split('\n');
+    const prompted = lines.filter((line) => line.startsWith('$ ')).map((line) => line.slice(2));
+    return prompted.length > 0 ? prompted : lines.filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  });
+}
+
+/** What is wrong with one line of a console block. Commands of other programs are not judged. */
+export function brokenCommand(line: string, vocabulary: Vocabulary): readonly string[] {
+  return line.split(/&&|\|\||[;|&]/).flatMap((part) => {
+    const words = part
+      .replace(/\s#.*$/, '')
+      .trim()
+      .split(/\s+/)
+      .filter((_, index, all) => !all.slice(0, index + 1).every((before) => /^[A-Z_]+=\S*$/.test(before)));
+    return brokenWords(words, vocabulary);
+  });
+}
+
+/** 1. `npm run NAME`; 2. `npm start`, `npm test`; 3. skein by any of its names. */
+function brokenWords(words: readonly string[], vocabulary: Vocabulary): readonly string[] {
+  const [program = '', first = ''] = words;
+  // 1. and 2.
+  if (program === 'npm') {
+    const script = first === 'run' ? words[2] : ['start', 'test'].includes(first) ? first : undefined;
+    const rest = words.includes('--') ? words.slice(words.indexOf('--') + 1) : [];
+    const unknown = script !== undefined && !vocabulary.scripts.has(script) ? [`npm has no script ${script}`] : [];
+    return script === 'start' ? [...unknown, ...brokenFlags(rest, vocabulary)] : unknown;
+  }
+  // 3.
+  const own = skeinWords(words);
+  if (own === undefined) return [];
+  const [command = ''] = own;
+  const unknown =
+    command.startsWith('-') || vocabulary.commands.has(command) ? [] : [`skein has no command ${command}`];
+  return [...unknown, ...brokenFlags(own, vocabulary)];
+}
+
+function skeinWords(words: readonly string[]): readonly string[] | undefined {
+  const [program = '', first = ''] = words;
+  if (program === 'skein' || program === 'bin/skein.js' || program === './bin/skein.js') return words.slice(1);
+  if (program === 'node' && /(?:^|\/)bin\/skein\.js$/.test(first)) return words.slice(2);
+  return program === 'npx' && first === 'skein' ? words.slice(2) : undefined;
+}
+
+function brokenFlags(words: readonly string[], { flags }: Vocabulary): readonly string[] {
+  return words
+    .filter((word) => word.startsWith('--') && word.length > 2)
+    .map((word) => word.split('=')[0] ?? word)
+    .filter((flag) => !flags.has(flag))
+    .map((flag) => `skein has no flag ${flag}`);
+}
+
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```[\s\S]*?^```/gm, '').replaceAll(/`[^`\n]*`/g, '');
+}

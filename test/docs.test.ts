@@ -1,0 +1,81 @@
+/**
+ * Commands in documents can be typed: scripts, commands and flags named in `console` blocks exist. The list of commands
+ * here is itself held against `skein --help`, and the option table against the flags that the documents may use.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { brokenCommand, consoleCommands, type Vocabulary } from './architecture/documents.ts';
+import { documents, readSource } from './architecture/repository.ts';
+import { flagUsage, OPTIONS, type OptionSpec } from '../src/node/config-schema.ts';
+
+const launcher = fileURLToPath(new URL('../bin/skein.js', import.meta.url));
+
+/** What `skein` can do. */
+const COMMANDS = ['up', 'join', 'invite', 'status', 'config', 'demo', 'help'];
+/** Flags that are no options of a node. */
+const OTHER_FLAGS = ['--help', '--version', '--json', '--origin'];
+
+const specs: readonly OptionSpec[] = Object.values(OPTIONS);
+const vocabulary: Vocabulary = {
+  scripts: scriptNames(),
+  commands: new Set(COMMANDS),
+  flags: new Set([...OTHER_FLAGS, ...specs.flatMap((spec) => [spec.flag, flagUsage(spec).split(' ')[0] ?? ''])]),
+};
+
+describe('the documents', () => {
+  it('show commands that exist', () => {
+    const problems = documents().flatMap((file) =>
+      consoleCommands(file).flatMap((line) =>
+        brokenCommand(line, vocabulary).map((problem) => `${file.path}: ${problem}: ${line}`),
+      ),
+    );
+    assert.deepEqual(problems, []);
+  });
+
+  it('show how to try it, to test it and to keep it, in the README', () => {
+    const commands = consoleCommands(readSource('README.md')).join('\n');
+    for (const needed of ['npm ci', 'npm run demo', 'npm test', 'npm start'])
+      assert.ok(commands.includes(needed), needed);
+  });
+
+  it('know the commands that the program has', () => {
+    const { stdout } = spawnSync(process.execPath, [launcher, '--help'], { encoding: 'utf8', timeout: 20_000 });
+    const listed = [...stdout.matchAll(/^ {2}(?<name>[a-z]+)\b/gm)].map(({ groups }) => groups?.['name'] ?? '');
+    assert.deepEqual(
+      listed.filter((name) => name !== 'help').toSorted(),
+      COMMANDS.filter((name) => name !== 'help').toSorted(),
+    );
+  }).timeout(20_000);
+
+  it('are read in blocks marked as console, after a prompt where there is one', () => {
+    const text =
+      '```console\n$ skein up \\\n  --no-mdns\nready\n```\n\n```console\n# a remark\nnpm test\n```\n\n```json\nskein nothing\n```\n';
+    assert.deepEqual(consoleCommands({ path: 'a.md', text }), ['skein up    --no-mdns', 'npm test']);
+  });
+
+  const lines: readonly { readonly line: string; readonly problems: readonly string[] }[] = [
+    { line: 'npm ci && npm run demo', problems: [] },
+    { line: 'npm run nothing', problems: ['npm has no script nothing'] },
+    { line: 'npm start -- --api-port 0 --no-mdns', problems: [] },
+    { line: 'npm start -- --port 0', problems: ['skein has no flag --port'] },
+    { line: 'skein up --swarm-key-file F --bootstrap A', problems: [] },
+    { line: 'SKEIN_HOME=/tmp/a npx skein fly', problems: ['skein has no command fly'] },
+    { line: 'node bin/skein.js status --jsonn', problems: ['skein has no flag --jsonn'] },
+    { line: 'skein status --json | grep node', problems: [] },
+    { line: 'curl --silent http://127.0.0.1:4190/livez', problems: [] },
+    { line: 'npm test; skein down # ends it', problems: ['skein has no command down'] },
+  ];
+  for (const { line, problems } of lines) {
+    it(`${problems.length === 0 ? 'accept' : 'refuse'} "${line}"`, () => {
+      assert.deepEqual(brokenCommand(line, vocabulary), problems);
+    });
+  }
+});
+
+function scriptNames(): ReadonlySet<string> {
+  const parsed: unknown = JSON.parse(readSource('package.json').text);
+  assert.ok(typeof parsed === 'object' && parsed !== null && 'scripts' in parsed);
+  assert.ok(typeof parsed.scripts === 'object' && parsed.scripts !== null);
+  return new Set(Object.keys(parsed.scripts));
+}
