@@ -23,6 +23,8 @@ export interface FakeUpstreamOptions {
   readonly neverStream?: boolean;
   /** Start a resumed answer again instead of going on. */
   readonly ignoreContinuation?: boolean;
+  /** Each token is the machine's monotonic time instead of a word: " t" and microseconds, for `load.io.ts`. */
+  readonly stamp?: boolean;
 }
 
 interface FakeUpstreamStats {
@@ -100,6 +102,7 @@ class Fake {
   readonly #options: FakeUpstreamOptions;
   readonly #models: readonly string[];
   readonly #chunks = new Map<string, readonly Buffer[]>();
+  readonly #around = new Map<string, readonly [before: string, after: string]>();
   readonly #wheel: Wheel;
   #requests = 0;
   #aborted = 0;
@@ -233,9 +236,21 @@ class Fake {
     }
     const word = wordIndex(answer, stream.next);
     const whole = stream.next > answer.from || answer.skip === 0;
-    response.write(whole ? this.#chunk(answer.model, word) : contentChunk(answer.model, wordText(word, answer.skip)));
+    if (this.#options.stamp === true) response.write(this.#stamped(answer.model));
+    else response.write(whole ? this.#chunk(answer.model, word) : contentChunk(answer.model, wordText(word, answer.skip)));
     stream.next += 1;
     return true;
+  }
+
+  /** A chunk whose text is the time: only the digits are new. */
+  #stamped(model: string): string {
+    let parts = this.#around.get(model);
+    if (parts === undefined) {
+      const [before = '', after = ''] = contentChunk(model, ' t0').split('t0');
+      parts = [`${before}t`, after];
+      this.#around.set(model, parts);
+    }
+    return parts[0] + String(process.hrtime.bigint() / 1_000n) + parts[1];
   }
 
   #sendWhole(response: ServerResponse, answer: Answer): void {
@@ -373,6 +388,7 @@ if (import.meta.main) {
       tokens: { type: 'string', default: '64' },
       'context-tokens': { type: 'string', default: '0' },
       model: { type: 'string', multiple: true, default: ['fake'] },
+      stamp: { type: 'boolean', default: false },
     },
   });
   const fake = await startFakeUpstream({
@@ -381,6 +397,7 @@ if (import.meta.main) {
     tokens: Number(values.tokens),
     contextTokens: Number(values['context-tokens']),
     models: values.model,
+    stamp: values.stamp,
   });
   process.stdout.write(`${JSON.stringify({ port: fake.port })}\n`);
 }

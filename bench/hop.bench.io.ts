@@ -111,7 +111,10 @@ async function startTargets(
     );
   } else say('nginx or openssl is not installed: its two columns are missing (apt-get install nginx openssl)');
   const config = join(folder, 'b', 'bench.toml');
-  await writeFile(config, `[[upstreams]]\nname = "fake"\nurl = "${direct}/v1"\nslots = 1100\ncontext-tokens = 100000\n`);
+  await writeFile(
+    config,
+    `[[upstreams]]\nname = "fake"\nurl = "${direct}/v1"\nslots = 1100\ncontext-tokens = 100000\n`,
+  );
   const front = await startNodeProcess({ home: join(folder, 'a'), args: ['--no-default-model'] });
   const back = await startNodeProcess({
     home: join(folder, 'b'),

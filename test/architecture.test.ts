@@ -197,7 +197,13 @@ describe('a broken rule is noticed:', () => {
     { what: 'the clock in a template', rule: impurities, path: 'src/a.ts', text: 'const x = `at ${Date.now()}`;' },
     { what: 'Math.log in placement', rule: inexactMath, path: 'src/placement/a.ts', text: 'const x = Math.log(2);' },
     { what: 'Math.exp in gossip', rule: inexactMath, path: 'src/gossip/a.ts', text: 'const x = Math.exp(2);' },
-    { what: 'a power', rule: inexactMath, path: 'src/placement/a.ts', text: 'const x = 2 ** y;' },
+    { what: 'a power', rule: inexactMath, path: 'src/placement/a.ts', text: 'const x = y ** 3;' },
+    {
+      what: 'code in a port',
+      rule: impurities,
+      path: 'src/node/network.ts',
+      text: 'export const later = Promise.resolve();',
+    },
     { what: 'localeCompare', rule: inexactMath, path: 'src/placement/a.ts', text: 'a.localeCompare(b);' },
     {
       what: 'a short head comment',
@@ -290,6 +296,13 @@ describe('what is allowed is left alone:', () => {
         rule: brokenImports,
         path: 'src/node/node.io.ts',
         text: "import { x } from '../gossip/b.io.ts';",
+      },
+      { what: 'a power of two', rule: inexactMath, path: 'src/placement/a.ts', text: '/** Why. */ const x = 2 ** 32;' },
+      {
+        what: 'a port of types',
+        rule: impurities,
+        path: 'src/node/network.ts',
+        text: 'export interface A {\n  go(): Promise<void>;\n}',
       },
       { what: 'Math.log elsewhere', rule: inexactMath, path: 'src/inference/a.ts', text: 'const x = Math.log(2);' },
       {

@@ -15,7 +15,7 @@ export interface Said {
 
 /** How far one accusation may push the incarnation: a node whose clock starts in 1970 catches up in one step, and a
  *  liar needs tens of thousands of steps to use the numbers up. Source: guess. */
-const INCARNATION_STEP_MAX = 2 ** 32;
+const INCARNATION_STEP_MAX = 4_294_967_296;
 
 export class Author {
   readonly self: NodeId;

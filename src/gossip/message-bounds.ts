@@ -8,15 +8,15 @@ import { GOSSIP } from '../params.ts';
 
 export const BOUNDS = {
   /** Boot seconds plus refutations; far below 2^53. Source: guess. */
-  incarnationMax: 2 ** 48,
+  incarnationMax: 281_474_976_710_656,
   /** Messages of one incarnation. Source: guess. */
-  sequenceMax: 2 ** 40,
+  sequenceMax: 1_099_511_627_776,
   /** 34 years. Source: guess. */
-  uptimeMsMax: 2 ** 40,
+  uptimeMsMax: 1_099_511_627_776,
   /** Source: guess: a day covers every silence that still matters. */
   evidenceAgeMsMax: 86_400_000,
   /** Source: guess. */
-  contextTokensMax: 2 ** 27,
+  contextTokensMax: 134_217_728,
   /** Source: guess: batch servers run hundreds. */
   slotsMax: 4_096,
   /** Requests that run or wait. Source: guess. */

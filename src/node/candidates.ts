@@ -45,45 +45,46 @@ export function candidatesFor(
   members: readonly MemberFacts[],
   source: CandidateSource & { readonly nowMs: number },
 ): Candidate[] {
-  const candidates: Candidate[] = [];
-  for (const member of members) {
-    const { capability } = member;
-    const index = capability?.models.findIndex((one) => one.model === model) ?? -1;
-    const offered = capability?.models[index];
-    if (capability === undefined || offered === undefined) continue;
-    const mine = member.node === source.self;
-    const { node, loadsMadeAtMs } = member;
-    const observed = source.observations.observed({ node, model, loadAtMs: loadsMadeAtMs }, source.nowMs);
-    const load = observed.freshLoad?.load ?? member.loads[index] ?? UNKNOWN_LOAD;
-    const sameParams = capability.params === source.params;
-    candidates.push({
+  return members.flatMap((member) => {
+    const index = member.capability?.models.findIndex((one) => one.model === model) ?? -1;
+    return index < 0 ? [] : candidateOf(member, index, source);
+  });
+}
+
+function candidateOf(
+  member: MemberFacts,
+  index: number,
+  source: CandidateSource & { readonly nowMs: number },
+): Candidate[] {
+  const { node, capability, loadsMadeAtMs } = member;
+  const offered = capability?.models[index];
+  if (capability === undefined || offered === undefined) return [];
+  const { model, contextTokens, slots, loadMs } = offered;
+  const mine = node === source.self;
+  const observed = source.observations.observed({ node, model, loadAtMs: loadsMadeAtMs }, source.nowMs);
+  const load = observed.freshLoad?.load ?? member.loads[index] ?? UNKNOWN_LOAD;
+  const { arrivalsPerKs: _, ...figures } = load;
+  const ageMs = Math.max(0, source.nowMs - (observed.freshLoad?.atMs ?? loadsMadeAtMs));
+  const problem = `it runs other protocol parameters (${capability.params}, here ${source.params}): update skein there or here`;
+  return [
+    {
+      ...figures,
       node,
       model,
+      contextTokens,
+      slots,
+      loadMs,
       alive: member.verdict === 'alive',
-      usable: sameParams,
-      ...(sameParams
-        ? {}
-        : {
-            problem: `it runs other protocol parameters (${capability.params}, here ${source.params}): update skein there or here`,
-          }),
-      contextTokens: offered.contextTokens,
-      slots: offered.slots,
-      busy: load.busy,
-      queued: load.queued,
-      // Our own load figures already count what we sent to ourselves.
-      ownInFlight: mine ? 0 : observed.ownInFlight,
-      slotMs: load.slotMs,
-      prefillUsPerToken: load.prefillUsPerToken,
-      decodeMs: load.decodeMs,
-      loadMs: offered.loadMs,
-      rttMs: mine ? 0 : (member.rttMs ?? UNKNOWN_RTT_MS),
+      ...(capability.params === source.params ? { usable: true } : { usable: false, problem }),
       correctionPerMille: observed.correctionPerMille,
       reliabilityPerMille: observed.reliabilityPerMille,
       priceMs: 0,
-      ageMs: mine ? 0 : Math.max(0, source.nowMs - (observed.freshLoad?.atMs ?? loadsMadeAtMs)),
-    });
-  }
-  return candidates;
+      // Our own load figures are exact: they already count what we sent to ourselves.
+      ...(mine
+        ? { ownInFlight: 0, rttMs: 0, ageMs: 0 }
+        : { ownInFlight: observed.ownInFlight, rttMs: member.rttMs ?? UNKNOWN_RTT_MS, ageMs }),
+    },
+  ];
 }
 
 /** Requests for a model that enter the whole mesh, per 1000 s: the sum of what each node says enters at it. */

@@ -73,7 +73,7 @@ export async function printConfig({ flags, json }: QueryCommand): Promise<number
     process.stdout.write(
       json
         ? `${JSON.stringify({ option, value, origin })}\n`
-        : `${option.padEnd(24)} ${String(JSON.stringify(value) ?? '(not set)').padEnd(36)} ${origin}\n`,
+        : `${option.padEnd(24)} ${(value === undefined ? '(not set)' : JSON.stringify(value)).padEnd(36)} ${origin}\n`,
     );
   }
   return 0;

@@ -148,8 +148,11 @@ function readyOf(
 
 /** Other machines cannot use our loopback address: it goes last, and is all there is on a machine without a network. */
 function reachableFirst(addresses: readonly string[]): readonly string[] {
-  const isLoopback = (address: string): boolean => address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/');
-  return [...addresses.filter((address) => !isLoopback(address)), ...addresses.filter(isLoopback)];
+  return addresses.toSorted((left, right) => Number(isLoopback(left)) - Number(isLoopback(right)));
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/');
 }
 
 function banner({ name, api, swarm, models, invite, addresses }: Ready): string {

@@ -28,7 +28,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 export function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  const fields: unknown = JSON.parse(text);
+  return typeof fields === 'object' && fields !== null && 'version' in fields ? String(fields.version) : 'unknown';
 }
 
 function createProgram(done: (exitCode: number) => void): Command {

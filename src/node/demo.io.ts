@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { DEFAULT_MODEL_ID } from '../inference/default-model.ts';
+import { SseParser } from '../inference/sse.ts';
 import { type NodeProcess, startNodeProcess } from './node-process.io.ts';
 
 /** Source: guess: a person can follow the text, and the demo ends well within its minute. */
@@ -20,6 +21,9 @@ const MEET_MS_MAX = 15_000;
 
 /** Where in the answer the serving node is killed. Source: guess. */
 const KILL_AT = 0.4;
+
+/** Source: guess, far above an event of one token. */
+const EVENT_CHARACTERS_MAX = 65_536;
 
 const QUESTION = 'What is skein?';
 
@@ -91,15 +95,14 @@ async function meet(home: string, nodes: NodeProcess[]): Promise<readonly NodePr
   nodes.push(await startNodeProcess({ home: join(home, 'A'), args: ['--name', 'A', '--no-default-model'] }));
   const [front] = nodes;
   if (front === undefined) throw new Error('the demo has no first node');
-  const servingArgs = (name: string): string[] => [
-    '--name',
-    name,
-    '--tokens-per-second-max',
-    String(TOKENS_PER_SECOND),
-  ];
+  const slow = ['--tokens-per-second-max', String(TOKENS_PER_SECOND)];
   const others = ['B', 'C'].map(async (name) => {
     nodes.push(
-      await startNodeProcess({ home: join(home, name), command: ['join', front.invite], args: servingArgs(name) }),
+      await startNodeProcess({
+        home: join(home, name),
+        command: ['join', front.invite],
+        args: ['--name', name, ...slow],
+      }),
     );
   });
   await Promise.all(others);
@@ -167,21 +170,23 @@ async function ask(
 
 /** The pieces of content of an event stream; throws when the stream carries an error. */
 async function* contentOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = '';
+  const parser = new SseParser(EVENT_CHARACTERS_MAX);
   for await (const bytes of body) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    for (const data of lines.filter((text) => text.startsWith('data: {'))) {
-      const event = JSON.parse(data.slice(6)) as {
-        choices?: { delta?: { content?: string } }[];
-        error?: { message: string };
-      };
-      if (event.error !== undefined) throw new Error(`the stream carried an error: ${event.error.message}`);
-      const piece = event.choices?.[0]?.delta?.content;
-      if (piece) yield piece;
+    const parsed = parser.push(bytes);
+    if (parsed.type === 'too-long') throw new Error('the stream carried an event without an end');
+    for (const event of parsed.events) {
+      const piece = event.data === '[DONE]' ? '' : pieceOf(JSON.parse(event.data));
+      if (piece !== '') yield piece;
     }
   }
+}
+
+function pieceOf(event: unknown): string {
+  if (typeof event !== 'object' || event === null) return '';
+  if ('error' in event) throw new Error(`the stream carried an error: ${JSON.stringify(event.error)}`);
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion
+  const chunk = event as { readonly choices?: readonly { readonly delta?: { readonly content?: string } }[] };
+  return chunk.choices?.[0]?.delta?.content ?? '';
 }
 
 /** Prints why this node: the explain record that the asking node keeps. */

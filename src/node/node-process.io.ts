@@ -16,6 +16,9 @@ const READY_MS_MAX = 30_000;
 /** How much of stderr is kept. Source: guess: a few stack traces. */
 const STDERR_CHARACTERS_MAX = 65_536;
 
+/** Out of everybody's way: loopback only, any free ports, no discovery. */
+const ON_LOOPBACK = ['--no-mdns', '--api-port', '0', '--listen', '/ip4/127.0.0.1/tcp/0'] as const;
+
 /** What `skein up --json` prints when it is ready. */
 export interface Ready {
   readonly event: 'ready';
@@ -34,6 +37,10 @@ export interface NodeProcessOptions {
   /** `['up']`, or `['join', link]`. */
   readonly command?: readonly string[];
   readonly args?: readonly string[];
+  /** Its network, API port and discovery. Default: `ON_LOOPBACK`. */
+  readonly network?: readonly string[];
+  /** A command that runs the node in its own process, e.g. `['ip', 'netns', 'exec', NAME]`. */
+  readonly wrapper?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -48,11 +55,10 @@ export interface NodeProcess extends Ready {
   signal(signal: NodeJS.Signals): void;
 }
 
-/** Starts a node on loopback with any free ports; rejects with its stderr when it ends before it is ready. */
+/** Starts a node, on loopback unless told otherwise; rejects with its stderr when it ends before it is ready. */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
-  const { command = ['up'], args = [] } = options;
-  const loopback = ['--json', '--no-mdns', '--api-port', '0', '--listen', '/ip4/127.0.0.1/tcp/0'];
-  const child = spawnSkein([...command, ...loopback, ...args], options);
+  const { command = ['up'], args = [], network = ON_LOOPBACK } = options;
+  const child = spawnSkein([...command, '--json', ...network, ...args], options);
   const errors = keepTail(child.stderr);
   const ready = await readyLine(child, errors);
   return {
@@ -81,8 +87,12 @@ export async function runSkein(
   return { code: child.exitCode, out: out(), err: err() };
 }
 
-function spawnSkein(args: readonly string[], options: Pick<NodeProcessOptions, 'home' | 'environment'>): ChildProcess {
-  return spawn(process.execPath, [launcher, ...args], {
+function spawnSkein(
+  args: readonly string[],
+  options: Pick<NodeProcessOptions, 'home' | 'environment' | 'wrapper'>,
+): ChildProcess {
+  const [program = '', ...rest] = [...(options.wrapper ?? []), process.execPath, launcher, ...args];
+  return spawn(program, rest, {
     // Nothing of the caller's own settings leaks into the child.
     env: {
       PATH: process.env['PATH'] ?? '',

@@ -5,18 +5,18 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { createApiServer, type ApiServer } from '../api/server.io.ts';
+import type { ApiServer } from '../api/server.io.ts';
 import { ApiListenError } from '../api/listen.io.ts';
-import type { ApiLogEvent } from '../api/api-options.ts';
 import type { LiveRequest } from '../api/status.ts';
 import { invariant } from '../assert.ts';
 import { toHex } from '../bytes.ts';
 import { restorePeers, savePeers } from '../discovery/address-book.io.ts';
 import type { SwarmKey } from '../discovery/swarm-key.ts';
-import { parseRequestId, shortNodeId, type RequestId } from '../ids.ts';
+import { shortNodeId } from '../ids.ts';
 import { createDataPlane, LINK_PROTOCOL, type DataPlane } from '../inference/data-plane.io.ts';
 import { overMessageStream } from '../inference/link.io.ts';
 import { Prng } from '../prng.ts';
+import { openApi } from './api-door.io.ts';
 import { Clock } from './clock.io.ts';
 import type { NodeOptions } from './config-schema.ts';
 import { Driver, type DriverPorts } from './driver.io.ts';
@@ -235,21 +235,13 @@ class Node implements RunningNode {
   }
 
   async #serveApi(): Promise<void> {
-    const { apiPortIsDefault, log } = this.#parts;
-    try {
-      await this.#openApi(this.#parts.options.apiPort);
-    } catch (error) {
-      if (!apiPortIsDefault || !(error instanceof ApiListenError)) throw error;
-      log.warn(`${error.message}: serving the API on any free port instead`);
-      await this.#openApi(0);
-    }
-  }
-
-  async #openApi(port: number): Promise<void> {
-    const { options, version } = this.#parts;
+    const { options, version, apiPortIsDefault, log } = this.#parts;
     const board = this.#board;
     invariant(board !== undefined, 'the status board is made before the API');
-    const api = createApiServer({
+    const { api, url } = await openApi({
+      options,
+      version,
+      portIsDefault: apiPortIsDefault,
       chat: this.#dataPlane,
       status: {
         models: () => board.models(this.#clock.nowMs()),
@@ -257,19 +249,8 @@ class Node implements RunningNode {
         request: (requestId) => this.#recorder.get(requestId),
         readiness: () => board.readiness(),
       },
-      newRequestId,
-      log: (event) => this.#logApi(event),
-      options: {
-        ...(options.apiHost === '127.0.0.1' ? {} : { host: options.apiHost }),
-        port,
-        version,
-        allowedHosts: options.apiAllowedHosts,
-        allowedOrigins: options.apiAllowedOrigins,
-        apiKeys: options.apiKeyHashes.map((hash) => ({ hash })),
-        insecureNoAuth: options.insecureNoAuth,
-      },
+      log,
     });
-    const { url } = await api.listen();
     this.#api = api;
     this.#apiUrl = url;
   }
@@ -317,22 +298,9 @@ class Node implements RunningNode {
     if (models !== undefined) this.#driver?.accept({ type: 'models-changed', models });
   }
 
-  #logApi(event: ApiLogEvent): void {
-    const { log } = this.#parts;
-    if (event.type === 'internal-error')
-      log.error({ requestId: event.requestId, reason: reasonOf(event.error) }, 'internal error');
-    else log.debug(event, 'api');
-  }
-
   #peersPath(): string {
     return join(this.#parts.paths.state, 'peers.json');
   }
-}
-
-function newRequestId(): RequestId {
-  const requestId = parseRequestId(toHex(randomBytes(16)));
-  invariant(requestId !== undefined, '16 bytes are a request id');
-  return requestId;
 }
 
 async function withLimit(work: Promise<void> | undefined, limitMs: number): Promise<void> {

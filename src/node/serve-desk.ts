@@ -3,6 +3,7 @@
  * from what was measured. A model that goes away keeps its running requests and takes no new ones.
  * Bounds: admission bounds running and waiting per model; the number of models is bounded by the engines' list.
  */
+import { unreachable } from '../assert.ts';
 import { failure } from '../errors.ts';
 import type { ModelCapability, ModelLoad } from '../gossip/message.ts';
 import { compareIds, type ModelId, type NodeId, type RequestId } from '../ids.ts';
@@ -82,6 +83,8 @@ export class ServeDesk {
       }
       case 'refused':
         return { type: 'refuse-serve', from, requestId, failure: decision.failure, load: undefined };
+      default:
+        return unreachable(decision);
     }
   }
 

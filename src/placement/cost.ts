@@ -14,9 +14,9 @@ import type { Candidate } from './placement.ts';
 export type PlacementParams = { readonly [Key in keyof typeof PLACEMENT]: number };
 
 /** Costs saturate here (about twelve days): far above any useful answer, and 32-bit. Source: ours. */
-export const COST_MS_MAX = 2 ** 30;
+export const COST_MS_MAX = 1_073_741_824;
 /** Longest prompt that costs are computed for. Source: ours, 16 times the longest context sold today. */
-export const PROMPT_TOKENS_MAX = 2 ** 24;
+export const PROMPT_TOKENS_MAX = 16_777_216;
 
 /** Inclusive ranges of the figures; values outside are moved to the nearer end. Source: ours, chosen for 53-bit products. */
 export const BOUNDS = {

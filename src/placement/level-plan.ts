@@ -25,7 +25,7 @@ import { fillOf, waterLevel } from './water-level.ts';
 /** Rows of the explain record that every request gets: the cheapest nodes. Source: guess: more than a person reads. */
 export const CONSIDERED_MAX = 64;
 /** Weight of a node above the level whose cost is just the level. Source: ours: with a level of 2^30 ms still exact. */
-const FALLBACK_WEIGHT = 2 ** 20;
+const FALLBACK_WEIGHT = 1_048_576;
 const FINEST_TOKENS = 32;
 
 /** What a plan is made from: the rows of a prepared model. */
@@ -56,7 +56,7 @@ export interface LevelPlan {
 /** The middle of the step that `tokens` falls into. */
 export function bucketTokens(tokens: number): number {
   if (tokens < FINEST_TOKENS) return FINEST_TOKENS / 2;
-  const step = 2 ** (29 - Math.clz32(tokens));
+  const step = 1 << (29 - Math.clz32(tokens));
   return Math.floor(tokens / step) * step + step / 2;
 }
 

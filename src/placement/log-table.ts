@@ -37,10 +37,10 @@ function buildTable(): Int32Array {
   const sums = new Float64Array(STEPS + 1);
   for (let step = 0; step < STEPS; step += 1) {
     const z = 2 * (STEPS + step) + 1;
-    const term = Math.floor(2 ** 51 / z) + Math.floor(2 ** 51 / (3 * z * z * z));
+    const term = Math.floor(2_251_799_813_685_248 / z) + Math.floor(2_251_799_813_685_248 / (3 * z * z * z));
     sums[step + 1] = (sums[step] ?? 0) + term;
   }
   // The last sum is ln 2; 28 bits of each leave room for the 24 of the result in a 53-bit product.
-  const whole = Math.floor((sums[STEPS] ?? 0) / 2 ** 22);
-  return Int32Array.from(sums, (sum) => Math.floor((Math.floor(sum / 2 ** 22) * LOG_ONE + whole / 2) / whole));
+  const whole = Math.floor((sums[STEPS] ?? 0) / 4_194_304);
+  return Int32Array.from(sums, (sum) => Math.floor((Math.floor(sum / 4_194_304) * LOG_ONE + whole / 2) / whole));
 }

@@ -136,7 +136,7 @@ export class Observations {
   #learnTime(entry: Try, elapsedMs: number, nowMs: number): void {
     const pair = this.#touch(entry.dispatch.node, entry.dispatch.model, nowMs);
     const predictedMs = Math.max(1, Math.floor((entry.dispatch.expectedMs * PERFECT) / entry.correctionPerMille));
-    const sample = Math.floor((bounded(elapsedMs, { min: 0, max: 2 ** 31 }) * PERFECT) / predictedMs);
+    const sample = Math.floor((bounded(elapsedMs, { min: 0, max: 2_147_483_648 }) * PERFECT) / predictedMs);
     const range = { min: this.#params.correctionPerMilleMin, max: this.#params.correctionPerMilleMax };
     pair.correctionPerMille = bounded(eased(pair.correctionPerMille, bounded(sample, range)), range);
   }
@@ -181,7 +181,7 @@ function forgive(pair: Pair, nowMs: number): void {
   const halvings = Math.floor((nowMs - pair.forgivenAtMs) / FORGIVE_HALF_MS);
   if (halvings <= 0) return;
   pair.forgivenAtMs += halvings * FORGIVE_HALF_MS;
-  const divisor = 2 ** Math.min(halvings, HALVINGS_MAX);
+  const divisor = 1 << Math.min(halvings, HALVINGS_MAX);
   pair.correctionPerMille = PERFECT + Math.trunc((pair.correctionPerMille - PERFECT) / divisor);
   pair.reliabilityPerMille = PERFECT - Math.floor((PERFECT - pair.reliabilityPerMille) / divisor);
 }

@@ -14,9 +14,9 @@ import { type HashedNodes, scrambleNode } from './rendezvous.ts';
 import { needOf } from './water-level.ts';
 
 /** Most nodes of one model. Source: ours: the sums of the water level stay under 2^53. */
-const CANDIDATES_MAX = 2 ** 20;
+const CANDIDATES_MAX = 1_048_576;
 /** Longer contexts count as this. Source: ours: 32-bit columns. */
-const CONTEXT_TOKENS_MAX = 2 ** 30;
+const CONTEXT_TOKENS_MAX = 1_073_741_824;
 
 export interface Conditions {
   /** Requests for this model that enter the whole mesh, per 1000 s. */

@@ -10,7 +10,7 @@ import type { NodeId } from '../ids.ts';
 import { LOG_MAX, negativeLog2 } from './log-table.ts';
 
 /** Weights are whole numbers from 1 to this. Source: computed: 2^29 * 2^24 = 2^53. */
-export const WEIGHT_MAX = 2 ** 24;
+export const WEIGHT_MAX = 16_777_216;
 
 /**
  * A cheap lower bound spares most rows the table: -log2(x) >= 1.44 (1 - x), so the log of `hash` is at least

@@ -7,7 +7,7 @@
  */
 
 /** One request, in the units in which room and need are counted. Source: ours: 64 requests times a log stay under 2^53. */
-export const FILL_ONE = 2 ** 17;
+export const FILL_ONE = 131_072;
 
 export interface WaterInput {
   readonly costsMs: Int32Array;

@@ -37,11 +37,11 @@ function anchorsOf(text: string): ReadonlySet<string> {
   return new Set([...headings, ...explicit]);
 }
 
-/** Paths of the repository named in `code` or in comments: the first folder decides whether a word is one. */
+/** Paths of the repository named in `code` or in comments: the first folder decides. "docs/x.md of y" is in another one. */
 export function missingPaths(file: SourceFile, world: World): readonly string[] {
   const named = file.path.endsWith('.md')
     ? [...file.text.matchAll(/`(?<path>(?:src|test|bench|bin|docs|simulations|dashboard)\/[\w./*-]+)`/g)]
-    : [...file.text.matchAll(/(?<![\w/.])(?<path>docs\/[\w./-]+\.md)/g)];
+    : [...file.text.matchAll(/(?<![\w/.])(?<path>docs\/[\w./-]+\.md)(?! of )/g)];
   return named.flatMap(({ groups }) => {
     const path = (groups?.['path'] ?? '').replace(/\.$/, '');
     // A pattern stands for the folder it is in.
@@ -76,23 +76,28 @@ export function brokenCommand(line: string, vocabulary: Vocabulary): readonly st
   });
 }
 
-/** 1. `npm run NAME`; 2. `npm start`, `npm test`; 3. skein by any of its names. */
+/** 1. npm; 2. skein by any of its names; 3. everything else is not ours to judge. */
 function brokenWords(words: readonly string[], vocabulary: Vocabulary): readonly string[] {
-  const [program = '', first = ''] = words;
-  // 1. and 2.
-  if (program === 'npm') {
-    const script = first === 'run' ? words[2] : ['start', 'test'].includes(first) ? first : undefined;
-    const rest = words.includes('--') ? words.slice(words.indexOf('--') + 1) : [];
-    const unknown = script !== undefined && !vocabulary.scripts.has(script) ? [`npm has no script ${script}`] : [];
-    return script === 'start' ? [...unknown, ...brokenFlags(rest, vocabulary)] : unknown;
-  }
-  // 3.
+  // 1.
+  if (words[0] === 'npm') return brokenNpm(words, vocabulary);
+  // 2. and 3.
   const own = skeinWords(words);
   if (own === undefined) return [];
   const [command = ''] = own;
-  const unknown =
-    command.startsWith('-') || vocabulary.commands.has(command) ? [] : [`skein has no command ${command}`];
-  return [...unknown, ...brokenFlags(own, vocabulary)];
+  const isKnown = command.startsWith('-') || vocabulary.commands.has(command);
+  return [...(isKnown ? [] : [`skein has no command ${command}`]), ...brokenFlags(own, vocabulary)];
+}
+
+/** `npm run NAME`, `npm start`, `npm test`; what comes after `--` of `npm start` are flags of a node. */
+function brokenNpm(words: readonly string[], vocabulary: Vocabulary): readonly string[] {
+  const [, verb = '', name = ''] = words;
+  const script = verb === 'run' ? name : verb;
+  if (verb !== 'run' && script !== 'start' && script !== 'test') return [];
+  const unknown = vocabulary.scripts.has(script) ? [] : [`npm has no script ${script}`];
+  const separator = words.indexOf('--');
+  return script === 'start' && separator > 0
+    ? [...unknown, ...brokenFlags(words.slice(separator + 1), vocabulary)]
+    : unknown;
 }
 
 function skeinWords(words: readonly string[]): readonly string[] | undefined {

@@ -1,0 +1,239 @@
+/**
+ * What happens to a mesh on a real network: machines that know nothing of each other meet, cables are pulled, processes
+ * stand still, addresses change. One LAN of network namespaces, three real nodes, all times measured and printed.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import OpenAI from 'openai';
+import { LIVENESS } from '../../src/params.ts';
+import type { NodeProcess } from '../../src/node/node-process.io.ts';
+import { newHome, statusOf, stopAll, until, verdictOf } from '../e2e/harness.ts';
+import { createLan, Host, type Lan, MESH_PORT, whyNoLan } from './namespaces.ts';
+
+/** About 10 s for the default model's text: long enough to disturb it. */
+const SERVING = ['--tokens-per-second-max', '20'];
+
+describe('three machines on one LAN', function () {
+  this.timeout(60_000);
+  let lan: Lan | undefined;
+  let front: NodeProcess;
+  let undisturbed: string;
+  /** The two that serve, with the host that each runs in. */
+  let serving: { readonly node: NodeProcess; readonly host: Host }[] = [];
+  let keyFile: string;
+
+  before(async function () {
+    const why = await whyNoLan();
+    if (why !== undefined) {
+      process.stdout.write(`      skipped: ${why}\n`);
+      this.skip();
+    }
+    lan = await createLan(4);
+    keyFile = await newSwarmKey();
+  });
+  after(async () => {
+    await stopAll();
+    await lan?.remove();
+  });
+
+  it('find each other by mDNS alone, and the one without a model answers; another swarm on the same LAN gets nothing', async () => {
+    const [hostA, hostB, , hostD] = hostsOf(lan);
+    // It even knows where to knock.
+    const knocking = ['--no-default-model', '--bootstrap', `/ip4/${hostA.address}/tcp/${MESH_PORT}`];
+    const [stranger, server] = await Promise.all([
+      hostD.startNode({ args: ['--swarm-key-file', await newSwarmKey(), ...knocking] }),
+      hostB.startNode({ args: ['--swarm-key-file', keyFile] }),
+    ]);
+    front = await hostA.startNode({ args: ['--swarm-key-file', keyFile, '--no-default-model'] });
+    const metAfterMs = await untilMet([front, server], 10_000);
+    const answer = await ask(front);
+    assert.equal(answer.node, server.node);
+    assert.ok(answer.text.length > 200);
+    undisturbed = answer.text;
+    print(`met by mDNS ${Math.round(metAfterMs)} ms after the second node was ready`);
+
+    await until('the stranger knocked', async () => (await Host.connectionsOpened(stranger.pid)) > 0);
+    assert.deepEqual(await nodesSeenBy(stranger), [stranger.node]);
+    assert.deepEqual(await nodesSeenBy(front), [front.node, server.node].toSorted());
+    await assert.rejects(ask(stranger), /404/);
+    const { sent } = await hostD.packets();
+    assert.ok(sent > 0, 'the stranger was on the LAN');
+    await Promise.all([stranger, server].map(async (node) => node.end('SIGKILL')));
+  });
+
+  it('go on with an answer when the cable of the serving machine is pulled, and take it back afterwards', async () => {
+    const hosts = hostsOf(lan).slice(1, 3);
+    serving = await Promise.all(
+      hosts.map(async (host) => ({
+        host,
+        node: await host.startNode({ args: ['--swarm-key-file', keyFile, ...SERVING] }),
+      })),
+    );
+    await untilMet([front, ...serving.map(({ node }) => node)], 15_000);
+    let suspectedAfterMs: Promise<number> | undefined;
+    const answer = await ask(front, async (text, node) => {
+      if (suspectedAfterMs !== undefined || text.length < undisturbed.length / 4) return;
+      const victim = theOne(serving, node);
+      suspectedAfterMs = victim.host
+        .plug('down')
+        .then(async () =>
+          until('the silent node is suspect', async () => !(await isAlive(victim.node, front)), 10_000),
+        );
+    });
+    const silentMs = await suspectedAfterMs;
+    assert.ok(silentMs !== undefined, 'the cable was pulled');
+    assert.equal(answer.text, undisturbed);
+    assert.ok(answer.longestGapMs < 8_000, `the client waited ${answer.longestGapMs} ms`);
+    const victim = theOne(serving, answer.node);
+    await victim.host.plug('up');
+    const backMs = await untilMet([front, ...serving.map(({ node }) => node)], 15_000);
+    print(`cable pulled: suspect after ${Math.round(silentMs)} ms, longest gap in the text ${answer.longestGapMs} ms`);
+    print(`cable back: everybody alive and connected after ${Math.round(backMs)} ms`);
+    assert.ok(silentMs < 3_500, `suspect after ${silentMs} ms`);
+  });
+
+  it('go on with an answer when the serving process stands still, and are not disturbed when it wakes', async () => {
+    let stoppedAtMs = 0;
+    let wokenAtMs = 0;
+    const answer = await ask(front, async (text, node) => {
+      const { node: victim } = theOne(serving, node);
+      if (stoppedAtMs === 0 && text.length >= undisturbed.length / 4) {
+        stoppedAtMs = performance.now();
+        victim.signal('SIGSTOP');
+      } else if (stoppedAtMs > 0 && wokenAtMs === 0 && performance.now() - stoppedAtMs > LIVENESS.suspectAfterMs) {
+        // The text grew again: another node goes on. Everything the first one still has to say comes late now.
+        wokenAtMs = performance.now();
+        victim.signal('SIGCONT');
+      }
+    });
+    assert.ok(wokenAtMs > 0, 'the process was stopped and woken while the answer ran');
+    assert.equal(answer.text, undisturbed);
+    assert.ok(answer.longestGapMs < 8_000, `the client waited ${answer.longestGapMs} ms`);
+    const victim = theOne(serving, answer.node);
+    const endedAtMs = performance.now();
+    await untilMet([front, ...serving.map(({ node }) => node)], 15_000);
+    await until('nothing is served any more', async () => (await statusOf(victim.node)).requests.length === 0);
+    const tries = await triesOf(front, answer.requestId);
+    assert.deepEqual(
+      tries.map(({ outcome }) => outcome),
+      ['failed', 'answered'],
+    );
+    const { counters } = await statusOf(front);
+    assert.deepEqual(
+      { garbage: counters['garbage'], violations: counters['violations'] },
+      { garbage: 0, violations: 0 },
+    );
+    print(
+      `process stopped: longest gap in the text ${answer.longestGapMs} ms, ${tries.map(({ tokens }) => tokens).join(' + ')} tokens`,
+    );
+    print(`process woken: everybody alive ${Math.round(performance.now() - endedAtMs)} ms after the end of the answer`);
+  });
+
+  it('find a machine again whose address changed', async () => {
+    const [moved, other] = serving;
+    assert.ok(moved && other);
+    await moved.host.moveTo(77);
+    await until('the old address is silent', async () => !(await isAlive(moved.node, front)), 10_000);
+    const backMs = await untilMet([front, moved.node, other.node], 30_000);
+    assert.match(await addressSeenBy(front, moved.node), new RegExp(`^/ip4/${moved.host.address}/`));
+    await other.node.end('SIGKILL');
+    assert.equal((await ask(front)).node, moved.node.node);
+    print(`address changed: everybody alive and connected ${Math.round(backMs)} ms after the suspicion`);
+  });
+});
+
+interface Answer {
+  readonly text: string;
+  /** Who answered first. */
+  readonly node: string;
+  readonly requestId: string;
+  /** The longest wait between two pieces of text. */
+  readonly longestGapMs: number;
+}
+
+async function ask(
+  front: NodeProcess,
+  onText: (text: string, node: string) => Promise<void> = async () => undefined,
+): Promise<Answer> {
+  const client = new OpenAI({ baseURL: `${front.api}/v1`, apiKey: 'none', maxRetries: 0, timeout: 45_000 });
+  const { data: stream, response } = await client.chat.completions
+    .create({ model: 'skein-hello', stream: true, temperature: 0, messages: [{ role: 'user', content: 'hello' }] })
+    .withResponse();
+  const node = response.headers.get('x-skein-node') ?? '';
+  let [text, longestGapMs, grewAtMs] = ['', 0, performance.now()];
+  for await (const chunk of stream) {
+    const piece = chunk.choices[0]?.delta.content ?? '';
+    if (piece === '') continue;
+    text += piece;
+    longestGapMs = Math.max(longestGapMs, Math.round(performance.now() - grewAtMs));
+    grewAtMs = performance.now();
+    await onText(text, node);
+  }
+  return { text, node, requestId: response.headers.get('x-request-id') ?? '', longestGapMs };
+}
+
+/** Polls until each sees all others alive and connected; the time it took. */
+async function untilMet(nodes: readonly NodeProcess[], limitMs: number): Promise<number> {
+  const times = await Promise.all(
+    nodes.map(async (node) =>
+      until(`${node.name} sees everybody`, async () => (await connectedTo(node, nodes)) === nodes.length, limitMs),
+    ),
+  );
+  return Math.max(...times);
+}
+
+async function connectedTo(node: NodeProcess, nodes: readonly NodeProcess[]): Promise<number> {
+  const ids = new Set(nodes.map((one) => one.node));
+  const rows = (await statusOf(node)).nodes;
+  return rows.filter((row) => ids.has(row.node) && row.verdict === 'alive' && row.connected).length;
+}
+
+async function isAlive(target: NodeProcess, seenBy: NodeProcess): Promise<boolean> {
+  await delay(10);
+  return (await verdictOf(target, seenBy)) === 'alive';
+}
+
+async function nodesSeenBy(node: NodeProcess): Promise<readonly string[]> {
+  return (await statusOf(node)).nodes.map((row) => row.node).toSorted();
+}
+
+async function addressSeenBy(node: NodeProcess, target: NodeProcess): Promise<string> {
+  const { nodes } = (await getJson(`${node.api}/api/status`)) as { nodes: { node: string; address?: string }[] };
+  return nodes.find((row) => row.node === target.node)?.address ?? 'unknown';
+}
+
+async function triesOf(node: NodeProcess, requestId: string): Promise<{ outcome: string; tokens: number }[]> {
+  const record = (await getJson(`${node.api}/api/requests/${requestId}`)) as {
+    tries: { outcome: string; tokens: number }[];
+  };
+  return record.tries;
+}
+
+async function getJson(url: string): Promise<unknown> {
+  return (await fetch(url)).json();
+}
+
+function theOne<Row extends { readonly node: NodeProcess }>(rows: readonly Row[], node: string): Row {
+  const found = rows.find((row) => row.node.node === node);
+  assert.ok(found, `${node} is one of the serving nodes`);
+  return found;
+}
+
+function hostsOf(lan: Lan | undefined): [Host, Host, Host, Host] {
+  const [a, b, c, d] = lan?.hosts ?? [];
+  assert.ok(a && b && c && d);
+  return [a, b, c, d];
+}
+
+async function newSwarmKey(): Promise<string> {
+  const path = join(await newHome(), 'lab.key');
+  await writeFile(path, `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
+  return path;
+}
+
+function print(line: string): void {
+  process.stdout.write(`      ${line}\n`);
+}
