@@ -63,7 +63,7 @@ const run = promisify(execFile);
 const fakeUpstream = fileURLToPath(new URL('fake-upstream.io.ts', import.meta.url));
 const loadGenerator = fileURLToPath(new URL('load.io.ts', import.meta.url));
 
-export async function main(args: readonly string[]): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
   const blocks = Math.max(1, Number(args[0] ?? 6) || 6);
   const folder = await mkdtemp(join(tmpdir(), 'skein-bench-'));
   const stops: (() => Promise<unknown>)[] = [async () => rm(folder, { recursive: true, force: true })];
@@ -116,15 +116,13 @@ async function startTargets(
     `[[upstreams]]\nname = "fake"\nurl = "${direct}/v1"\nslots = 1100\ncontext-tokens = 100000\n`,
   );
   const front = await startNodeProcess({ home: join(folder, 'a'), args: ['--no-default-model'] });
+  stops.push(async () => front.end('SIGTERM'));
   const back = await startNodeProcess({
     home: join(folder, 'b'),
     command: ['join', front.invite],
     args: ['--no-default-model', '--config', config],
   });
-  stops.push(
-    async () => front.end('SIGTERM'),
-    async () => back.end('SIGTERM'),
-  );
+  stops.push(async () => back.end('SIGTERM'));
   targets.push({ name: 'skein A-B', url: front.api, model: 'fake', pids: () => [front.pid, back.pid] });
   await untilServed(front.api);
   return targets;
@@ -260,3 +258,5 @@ async function end(child: ChildProcess): Promise<void> {
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
+
+await main(process.argv.slice(2));

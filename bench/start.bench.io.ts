@@ -18,7 +18,7 @@ const launcher = fileURLToPath(new URL('../bin/skein.js', import.meta.url));
 /** How long a ready node rests before its memory is read. Source: guess: start-up garbage is collected by then. */
 const REST_MS = 3_000;
 
-export async function main(args: readonly string[]): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
   const rounds = Math.max(1, Number(args[0] ?? 7) || 7);
   const home = await mkdtemp(join(tmpdir(), 'skein-bench-'));
   const figures = { bareMs: [] as number[], helpMs: [] as number[], upMs: [] as number[], idleMb: [] as number[] };
@@ -65,3 +65,5 @@ function print(label: string, values: readonly number[]): void {
   );
   process.stdout.write(`${label.padEnd(40)} ${least} / ${middle} / ${most}\n`);
 }
+
+await main(process.argv.slice(2));

@@ -63,7 +63,7 @@ describe('the documents', () => {
     { line: 'SKEIN_HOME=/tmp/a npx skein fly', problems: ['skein has no command fly'] },
     { line: 'node bin/skein.js status --jsonn', problems: ['skein has no flag --jsonn'] },
     { line: 'skein status --json | grep node', problems: [] },
-    { line: 'curl --silent http://127.0.0.1:4190/livez', problems: [] },
+    { line: 'curl --silent http://127.0.0.1:4101/livez', problems: [] },
     { line: 'npm test; skein down # ends it', problems: ['skein has no command down'] },
   ];
   for (const { line, problems } of lines) {

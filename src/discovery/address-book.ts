@@ -53,6 +53,8 @@ interface Target {
   readonly node: NodeId | undefined;
   /** Best first: the last one that worked leads. */
   addresses: string[];
+  /** Where the live connection comes from or goes to, without the port. */
+  liveHost: string | undefined;
   state: 'idle' | 'dialling' | 'connected';
   failures: number;
   dialAtMs: number;
@@ -88,10 +90,11 @@ export class AddressBook {
     target.state = 'connected';
     target.failures = 0;
     target.heardAtMs = nowMs;
+    target.liveHost = plain === undefined ? undefined : hostOf(plain);
     if (plain === undefined) return;
     // Inbound connections come from ports where nobody listens: only an address that we know can be confirmed.
-    if (target.addresses.includes(plain))
-      target.addresses = [plain, ...target.addresses.filter((one) => one !== plain)];
+    if (target.addresses.includes(plain)) target.addresses = withFirst(plain, target.addresses);
+    else putLiveHostFirst(target);
     const bootstrap = this.#bootstrap.get(plain);
     if (bootstrap === undefined) return;
     bootstrap.state = 'idle';
@@ -104,6 +107,7 @@ export class AddressBook {
     const target = this.#nodes.get(node);
     if (target?.state !== 'connected') return; // it said goodbye before
     target.state = 'idle';
+    target.liveHost = undefined;
     target.dialAtMs = nowMs + this.#firstDelay(node) + this.#options.prng.nextBelow(100);
   }
 
@@ -112,6 +116,7 @@ export class AddressBook {
     const target = this.#nodes.get(node);
     if (target === undefined) return;
     target.state = 'idle';
+    target.liveHost = undefined;
     target.failures = Math.ceil(Math.log2(REDIAL_MS_MAX / REDIAL_MS_MIN)) + 1;
     target.dialAtMs = nowMs + this.#backOff(target.failures);
   }
@@ -177,6 +182,7 @@ export class AddressBook {
     const [best, ...others] = target.addresses;
     // The address that worked keeps its place; of the others the oldest goes first.
     target.addresses = (best === undefined ? [address] : [best, address, ...others]).slice(0, ADDRESSES_MAX);
+    putLiveHostFirst(target);
     if (target.state !== 'idle') return;
     const delayMs = source === 'bootstrap' || source === 'disk' ? 0 : this.#firstDelay(node);
     target.dialAtMs = Math.min(target.dialAtMs, Math.max(nowMs + delayMs, target.lastDialMs + REDIAL_MS_MIN));
@@ -238,7 +244,34 @@ export class AddressBook {
 const ADDRESSES_MAX = GOSSIP.addressesPerNodeMax;
 
 function newTarget(node: NodeId | undefined, addresses: string[], nowMs: number): Target {
-  return { node, addresses, state: 'idle', failures: 0, dialAtMs: nowMs, lastDialMs: -IDLE_MS, heardAtMs: nowMs };
+  return {
+    node,
+    addresses,
+    liveHost: undefined,
+    state: 'idle',
+    failures: 0,
+    dialAtMs: nowMs,
+    lastDialMs: -IDLE_MS,
+    heardAtMs: nowMs,
+  };
+}
+
+/** A node that moved connects to us from its new host, and tells the port there only afterwards. */
+function putLiveHostFirst(target: Target): void {
+  const { liveHost, addresses } = target;
+  const [best] = addresses;
+  if (liveHost === undefined || best === undefined || hostOf(best) === liveHost) return;
+  const live = addresses.find((address) => hostOf(address) === liveHost);
+  if (live !== undefined) target.addresses = withFirst(live, addresses);
+}
+
+function withFirst(first: string, addresses: readonly string[]): string[] {
+  return [first, ...addresses.filter((address) => address !== first)];
+}
+
+/** "/ip4/192.0.2.1" of "/ip4/192.0.2.1/tcp/4001"; undefined for a relayed address, whose host is the relay's. */
+function hostOf(address: string): string | undefined {
+  return address.endsWith('/p2p-circuit') ? undefined : /^\/[^/]+\/[^/]+/.exec(address)?.[0];
 }
 
 /** "/ip4/192.0.2.1/tcp/4001/p2p/12D3..." as the address itself and whose it is. Relayed addresses stay whole. */

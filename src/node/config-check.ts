@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { unreachable } from '../assert.ts';
+import { INFERENCE } from '../params.ts';
 import {
   type NodeOptions,
   OPTION_KEYS,
@@ -20,6 +21,9 @@ export type Checked =
 
 /** Longest shown part of a wrong value. Source: guess: enough to recognise it. */
 const SHOWN_CHARACTERS_MAX = 80;
+
+/** Requests at once at one upstream: more cannot come over one link. Source: `INFERENCE.requestsPerLinkMax`. */
+const UPSTREAM_SLOTS_MAX = INFERENCE.requestsPerLinkMax;
 
 /** The value as the program uses it, or one sentence on what is wrong with it. */
 export function checkValue(spec: OptionSpec, value: unknown): Checked {
@@ -138,7 +142,7 @@ const UPSTREAM = z.strictObject({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
     .optional(),
-  slots: z.int().min(1).max(1_024).default(UPSTREAM_SLOTS_DEFAULT),
+  slots: z.int().min(1).max(UPSTREAM_SLOTS_MAX).default(UPSTREAM_SLOTS_DEFAULT),
   contextTokens: z.int().min(1).max(1_048_576).optional(),
   models: z.array(z.string().min(1).max(128)).max(64).optional(),
 });

@@ -150,9 +150,10 @@ export const OPTIONS: { readonly [Key in keyof NodeOptions]: OptionSpec<NodeOpti
     toml: 'api.port',
     flag: '--api-port',
     kind: { type: 'integer', min: 0, max: 65_535 },
-    default: 4190,
+    default: 4101,
     help: 'port of the HTTP API, 0 = any free one',
-    source: 'guess: near the mesh port, rarely taken',
+    source:
+      'guess: next to the mesh port, rarely taken, and none of the ports that the Fetch standard blocks (4190 is one)',
   },
   apiKeyHashes: {
     toml: 'api.key-hashes',

@@ -61,7 +61,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
   try {
     await parts.libp2p.start();
   } catch (error) {
-    throw new Error(`cannot listen on ${options.listen.join(', ')}: ${reasonOf(error)}`, { cause: error });
+    throw new Error(`cannot listen on ${options.listen.join(', ')}: ${listenReason(error)}`, { cause: error });
   }
   parts.channel.subscribe();
   return network;
@@ -257,6 +257,12 @@ function named(prefix: string, counts: Readonly<Record<string, number>>): [strin
 
 function withNode(address: string, node: NodeId | undefined): string {
   return node === undefined || address.includes('/p2p/') ? address : `${address}/p2p/${node}`;
+}
+
+/** libp2p puts a whole stack and advice for its own users into the message: the one line that says what is wrong. */
+function listenReason(error: unknown): string {
+  const text = reasonOf(error);
+  return /\b(?:listen )?(E[A-Z]{4,}: [^\n]+)/.exec(text)?.[1] ?? text;
 }
 
 function reasonOf(error: unknown): string {

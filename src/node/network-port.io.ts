@@ -1,6 +1,6 @@
 /**
  * Carries out what the core wants of the network, and turns what the network says into inputs of the core: dials,
- * gossip with its verdicts, snapshot exchanges. Slow work reports back as an input; nothing here decides.
+ * gossip with its verdicts, snapshot exchanges, and the addresses of this machine as they change. Slow work reports back as an input; nothing here decides.
  * Bounds: verdicts and exchanges that the core has not answered yet are counted, and refused beyond `PENDING_MAX`.
  */
 import { requestSnapshot, serveSnapshot } from '../gossip/snapshot.io.ts';
@@ -11,6 +11,9 @@ import type { Network, NetworkEvents, Verdict } from './network.ts';
 
 /** Source: guess: the core answers in the same turn, so that only mistakes can pile up. */
 const PENDING_MAX = 1_024;
+
+/** Between two looks at our own addresses. Source: guess: as often as mDNS asks. */
+const ADDRESS_CHECK_MS = 5_000;
 
 type NetworkEffect = Extract<
   Effect,
@@ -28,6 +31,8 @@ export class NetworkPort {
   readonly #answers = new Map<number, (messages: readonly Uint8Array[]) => void>();
   #network: Network | undefined;
   #lastId = 0;
+  #addresses = '';
+  #addressCheck: NodeJS.Timeout | undefined;
 
   constructor(options: NetworkPortOptions) {
     this.#options = options;
@@ -52,10 +57,27 @@ export class NetworkPort {
 
   async attach(network: Network): Promise<void> {
     this.#network = network;
+    this.#addresses = network.addresses().join();
+    // Interfaces come and go, and no event says so: a new lease, another Wi-Fi, a cable.
+    this.#addressCheck = setInterval(() => this.checkAddresses(), ADDRESS_CHECK_MS).unref();
     await network.handle(SNAPSHOT_PROTOCOL, async (stream, from) => {
       const problem = await serveSnapshot({ stream, from, answer: async (digest) => this.#answer(digest, from) });
       if (problem !== undefined) this.#options.onProblem(`the view for ${from}`, problem);
     });
+  }
+
+  detach(): void {
+    clearInterval(this.#addressCheck);
+    this.#network = undefined;
+  }
+
+  /** Tells the core when this machine's addresses changed, so that it tells the mesh. */
+  checkAddresses(): void {
+    const addresses = this.#network?.addresses() ?? [];
+    const text = addresses.join();
+    if (addresses.length === 0 || text === this.#addresses) return;
+    this.#addresses = text;
+    this.#options.accept({ type: 'listening', addresses });
   }
 
   carryOut(effect: NetworkEffect): void {

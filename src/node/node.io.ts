@@ -152,6 +152,7 @@ class Node implements RunningNode {
   /** After a start that failed half-way. */
   async abandon(): Promise<void> {
     this.#driver?.stop();
+    this.#networkPort.detach();
     this.#dataPlane.close();
     await Promise.allSettled([this.#api?.close(), this.#network?.stop(), this.#engines?.close()]);
   }

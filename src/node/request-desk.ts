@@ -4,7 +4,7 @@
  * placement comes with the record that explains it. The answer itself is the business of its session.
  * Bounds: `REQUESTS_MAX` requests at once, refused with 503 beyond that; `FAILURES_MAX` failures remembered of each.
  */
-import { failure, type Failure } from '../errors.ts';
+import { failure, type Failure, isDefinite } from '../errors.ts';
 import type { ModelId, NodeId, ParamsFingerprint, RequestId } from '../ids.ts';
 import { PLACEMENT } from '../params.ts';
 import { explain } from '../placement/explain.ts';
@@ -101,7 +101,7 @@ export class RequestDesk {
   ): void {
     const { requestId, node, outcome } = attempt;
     const entry = this.#requests.get(requestId);
-    this.#observations.ended(attempt, outcome.type, nowMs);
+    this.#observations.ended(attempt, lessonOf(outcome), nowMs);
     if (entry === undefined) return;
     const { model, sessionKey, promptBytes } = entry.summary;
     if (outcome.type === 'busy' && outcome.load !== undefined)
@@ -198,6 +198,16 @@ export class RequestDesk {
     const [oldest] = this.#sessions.keys();
     if (oldest !== undefined) this.#sessions.delete(oldest);
   }
+}
+
+/**
+ * What an outcome says about a node's reliability. A node that refused at once, before any work, is honest about its
+ * state, and its next beacon tells the same; one whose upstream is down will refuse again and again until its list shows it.
+ */
+function lessonOf(outcome: TryOutcome): TryOutcome['type'] {
+  if (outcome.type !== 'failed') return outcome.type;
+  const { code } = outcome.failure;
+  return isDefinite(code) && code !== 'upstream-unreachable' ? 'busy' : 'failed';
 }
 
 function meanOf(values: readonly number[]): number {

@@ -5,7 +5,7 @@ import { isLoopbackHost } from '../../src/api/host-name.ts';
 import { corsHeaders, preflightHeaders } from '../../src/api/cors.ts';
 
 const POLICY: GuardPolicy = { hosts: ['den.example'], origins: ['https://chat.example'] };
-const HOST = ['Host', '127.0.0.1:4190'];
+const HOST = ['Host', '127.0.0.1:4101'];
 
 function verdictOf(rawHeaders: readonly string[], method: string = 'GET', target: string = '/'): string {
   const verdict = guard({ method, target, rawHeaders }, POLICY);
@@ -15,16 +15,16 @@ function verdictOf(rawHeaders: readonly string[], method: string = 'GET', target
 describe('the HTTP guard', () => {
   it('answers under addresses, localhost and configured names, and under no other', () => {
     const cases: readonly (readonly [host: string, expected: string])[] = [
-      ['127.0.0.1:4190', 'allowed'],
+      ['127.0.0.1:4101', 'allowed'],
       ['127.0.0.1', 'allowed'],
-      ['192.168.1.20:4190', 'allowed'],
+      ['192.168.1.20:4101', 'allowed'],
       ['255.255.255.255', 'allowed'],
-      ['[::1]:4190', 'allowed'],
+      ['[::1]:4101', 'allowed'],
       ['[fe80::1]', 'allowed'],
-      ['localhost:4190', 'allowed'],
+      ['localhost:4101', 'allowed'],
       ['LOCALHOST', 'allowed'],
-      ['chat.localhost:4190', 'allowed'],
-      ['den.example:4190', 'allowed'],
+      ['chat.localhost:4101', 'allowed'],
+      ['den.example:4101', 'allowed'],
       ['Den.Example', 'allowed'],
       ['evil.example', 'misdirected-host'],
       ['den.example.evil.example', 'misdirected-host'],
@@ -53,7 +53,7 @@ describe('the HTTP guard', () => {
   it('wants exactly one Host', () => {
     assert.equal(verdictOf([]), 'misdirected-host');
     assert.equal(verdictOf(HOST), 'allowed');
-    assert.equal(verdictOf([...HOST, 'host', '127.0.0.1:4190']), 'misdirected-host');
+    assert.equal(verdictOf([...HOST, 'host', '127.0.0.1:4101']), 'misdirected-host');
   });
 
   it('takes no URL as a target', () => {
@@ -65,11 +65,11 @@ describe('the HTTP guard', () => {
 
   it('lets in web pages of its own origin and of configured ones only', () => {
     const cases: readonly (readonly [origin: string, expected: string])[] = [
-      ['http://127.0.0.1:4190', 'allowed'],
+      ['http://127.0.0.1:4101', 'allowed'],
       ['https://chat.example', 'allowed'],
-      ['https://127.0.0.1:4190', 'forbidden-origin'],
+      ['https://127.0.0.1:4101', 'forbidden-origin'],
       ['http://127.0.0.1:4191', 'forbidden-origin'],
-      ['http://localhost:4190', 'forbidden-origin'],
+      ['http://localhost:4101', 'forbidden-origin'],
       ['http://chat.example', 'forbidden-origin'],
       ['https://chat.example.evil.example', 'forbidden-origin'],
       ['null', 'forbidden-origin'],

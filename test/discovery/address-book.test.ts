@@ -76,6 +76,34 @@ describe('the address book', () => {
     }
   });
 
+  it('puts the address on the host of the live connection first, whether it is told before or after', () => {
+    const moved = '/ip4/192.0.2.77/tcp/4001';
+    const from = '/ip4/192.0.2.77/tcp/53211';
+    const after = book();
+    after.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);
+    after.connected(HIGH, from, 0);
+    assert.deepEqual(after.addressesOf(HIGH), [ADDRESS], 'a port where nobody listens is no address');
+    after.learn({ node: HIGH, addresses: [moved, '/ip4/192.0.2.78/tcp/1'], source: 'identify' }, 0);
+    assert.deepEqual(after.addressesOf(HIGH), [moved, '/ip4/192.0.2.78/tcp/1', ADDRESS]);
+    const before = book();
+    before.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);
+    before.learn({ node: HIGH, addresses: [moved], source: 'mdns' }, 0);
+    before.connected(HIGH, from, 0);
+    assert.deepEqual(before.addressesOf(HIGH), [moved, ADDRESS]);
+    before.lost(HIGH, 0);
+    before.learn({ node: HIGH, addresses: ['/ip4/192.0.2.77/tcp/2'], source: 'mdns' }, 0);
+    assert.equal(before.addressesOf(HIGH)[0], moved, 'what worked leads after the connection is gone');
+  });
+
+  it('does not take the host of a relay for the host of the node behind it', () => {
+    const one = book();
+    const relayed = `/ip4/192.0.2.50/tcp/4001/p2p/${LOW}/p2p-circuit`;
+    one.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);
+    one.learn({ node: HIGH, addresses: ['/ip4/192.0.2.50/tcp/9'], source: 'gossip' }, 0);
+    one.connected(HIGH, relayed, 0);
+    assert.equal(one.addressesOf(HIGH)[0], ADDRESS);
+  });
+
   it('takes a dial without an answer for failed after 15 s', () => {
     const one = book();
     one.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);

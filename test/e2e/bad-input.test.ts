@@ -30,7 +30,7 @@ describe('the command line', function () {
   it('suggests the option that was meant in a config file', async () => {
     const home = await newHome();
     const config = join(home, 'typo.toml');
-    await writeFile(config, '[api]\nprt = 4190\n');
+    await writeFile(config, '[api]\nprt = 4101\n');
     const { code, err } = await runSkein(['up', '--config', config], { home });
     assert.equal(code, 78);
     assert.match(err, /api\.prt/);

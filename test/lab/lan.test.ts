@@ -138,7 +138,11 @@ describe('three machines on one LAN', function () {
     await moved.host.moveTo(77);
     await until('the old address is silent', async () => !(await isAlive(moved.node, front)), 10_000);
     const backMs = await untilMet([front, moved.node, other.node], 30_000);
-    assert.match(await addressSeenBy(front, moved.node), new RegExp(`^/ip4/${moved.host.address}/`));
+    await until(
+      'the new address is known',
+      async () => (await addressSeenBy(front, moved.node)) === `/ip4/${moved.host.address}/tcp/${MESH_PORT}`,
+      10_000,
+    );
     await other.node.end('SIGKILL');
     assert.equal((await ask(front)).node, moved.node.node);
     print(`address changed: everybody alive and connected ${Math.round(backMs)} ms after the suspicion`);
