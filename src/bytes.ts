@@ -110,7 +110,8 @@ function mixWord(state: number, word: number): number {
   return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-function finalMix(value: number): number {
+/** Murmur3's last step: every bit of the input moves every bit of the result. */
+export function finalMix(value: number): number {
   let mixed = value;
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);

@@ -10,12 +10,10 @@ import { encodeInvite } from '../discovery/invite.ts';
 import { loadSwarmKey } from '../discovery/swarm-key.io.ts';
 import { shortNodeId } from '../ids.ts';
 import type { NodeFile } from './cli-up.io.ts';
+import { EXIT_UNAVAILABLE, fail } from './exit.io.ts';
 import { readSettings, type Settings } from './settings.io.ts';
 import { describeOrigin, EXIT_CONFIG } from './config.ts';
 import { OPTION_KEYS } from './config-schema.ts';
-
-/** Source: spec: EX_UNAVAILABLE of sysexits.h. */
-const EXIT_UNAVAILABLE = 69;
 
 /** Source: guess: a node on this machine answers in a few milliseconds. */
 const ANSWER_MS_MAX = 3_000;
@@ -161,9 +159,4 @@ function table(rows: readonly (readonly string[])[]): string {
           .trimEnd()}\n`,
     )
     .join('');
-}
-
-function fail(messages: readonly string[], exitCode: number): number {
-  for (const message of messages) process.stderr.write(`skein: ${message}\n`);
-  return exitCode;
 }

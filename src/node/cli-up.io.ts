@@ -14,11 +14,9 @@ import { EXIT_CONFIG } from './config.ts';
 import { loadIdentity } from './identity.io.ts';
 import { type RunningNode, startNode } from './node.io.ts';
 import type { Ready } from './node-process.io.ts';
+import { EXIT_UNAVAILABLE, fail } from './exit.io.ts';
 import { readSettings, type Settings } from './settings.io.ts';
 import { createLogger, type Logger } from './telemetry.io.ts';
-
-/** Source: spec: EX_UNAVAILABLE of sysexits.h. */
-const EXIT_UNAVAILABLE = 69;
 
 /** Source: convention of shells: 128 + the number of SIGINT. */
 const EXIT_INTERRUPTED = 130;
@@ -189,9 +187,4 @@ function watchForBugs(log: Logger): void {
   process.on('uncaughtException', (error) =>
     log.error({ reason: error.message, stack: error.stack }, 'uncaught exception: please report this'),
   );
-}
-
-function fail(messages: readonly string[], exitCode: number): number {
-  for (const message of messages) process.stderr.write(`skein: ${message}\n`);
-  return exitCode;
 }

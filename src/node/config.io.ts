@@ -113,7 +113,8 @@ function readToml(path: string, mustExist: boolean): TomlRead {
   } catch (error) {
     if (error instanceof TomlError)
       return unreadable(path, `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0] ?? ''}`);
-    if (!mustExist && codeOf(error) === 'ENOENT') return { type: 'absent' };
+    // ENOTDIR: the directory itself is in trouble, which `prepareDirectories` tells better.
+    if (!mustExist && ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return { type: 'absent' };
     const mend = mustExist
       ? `create it, or leave out ${OPTIONS.config.flag}`
       : 'make it readable for this user, or remove it';

@@ -192,17 +192,20 @@ function pieceOf(event: unknown): string {
 /** Prints why this node: the explain record that the asking node keeps. */
 async function explain(front: NodeProcess, answer: Answer, letters: Letters): Promise<void> {
   const record = await getJson(`${front.api}/api/requests/${answer.requestId}`);
-  const name = (node: unknown): string => letters[String(node)] ?? String(node);
+  const name = (node: unknown): string => `node ${letters[String(node)] ?? String(node)}`;
   const rows = (key: string): readonly Record<string, unknown>[] =>
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion
     Array.isArray(record[key]) ? (record[key] as readonly Record<string, unknown>[]) : [];
   for (const row of rows('considered'))
     line(
-      `  node ${name(row['node'])}`,
-      `expected first token in ${String(row['expectedMs'])} ms, cost ${String(row['costMs'])}, weight ${String(row['weight'])}`,
+      name(row['node']),
+      `first token expected in ${String(row['expectedMs'])} ms, ${Number(row['sharePerMille']) / 10} % of such requests go there first`,
     );
-  for (const row of rows('refused')) line(`  node ${name(row['node'])}`, `refused: ${String(row['why'])}`);
-  for (const row of rows('tries'))
-    line(`  tried ${name(row['node'])}`, `${String(row['outcome'])} after ${String(row['tokens'])} tokens`);
+  for (const row of rows('refused')) line(name(row['node']), `refused: ${String(row['why'])}`);
+  for (const row of rows('tries')) {
+    const why = typeof row['why'] === 'string' ? ` (${row['why']})` : '';
+    line(`tried ${name(row['node'])}`, `${String(row['outcome'])} after ${String(row['tokens'])} tokens${why}`);
+  }
 }
 
 async function getJson(url: string): Promise<Record<string, unknown>> {

@@ -61,7 +61,11 @@ export class Mesh {
     this.#gossipWakeAtMs = nowMs;
     this.#gossip = new GossipCore({ ...options, prng: prng.fork('gossip') }, nowMs);
     this.#book = new AddressBook({ local: self, prng: prng.fork('address-book'), connectionsMax: CONNECTIONS_MAX });
-    this.#requests = new RequestDesk({ self, params: this.#params });
+    this.#requests = new RequestDesk({
+      self,
+      params: this.#params,
+      arrivalsPerKsHere: (model, atMs) => this.#serves.arrivalsPerKs(model, atMs),
+    });
     this.#book.learn({ node: undefined, addresses: options.bootstrap, source: 'bootstrap' }, nowMs);
     for (const peer of options.knownPeers) this.#book.learn({ ...peer, source: 'disk' }, nowMs);
   }

@@ -1,6 +1,7 @@
 /**
  * Carries out what the core wants of the network, and turns what the network says into inputs of the core: dials,
- * gossip with its verdicts, snapshot exchanges, and the addresses of this machine as they change. Slow work reports back as an input; nothing here decides.
+ * gossip with its verdicts, snapshot exchanges, and our own addresses as they change. Slow work reports back as an input;
+ * nothing here decides.
  * Bounds: verdicts and exchanges that the core has not answered yet are counted, and refused beyond `PENDING_MAX`.
  */
 import { requestSnapshot, serveSnapshot } from '../gossip/snapshot.io.ts';

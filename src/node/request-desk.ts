@@ -42,6 +42,8 @@ interface Entry {
 export interface RequestDeskOptions {
   readonly self: NodeId;
   readonly params: ParamsFingerprint;
+  /** Requests for a model that enter here, per 1000 s: nobody's beacon shows those for models that we do not offer. */
+  readonly arrivalsPerKsHere: (model: ModelId, nowMs: number) => number;
 }
 
 export class RequestDesk {
@@ -129,7 +131,10 @@ export class RequestDesk {
       nowMs,
     });
     const viewAgeMs = meanOf(candidates.map(({ ageMs }) => ageMs)) + GOSSIP_DELAY_MS;
-    const prepared = prepare(candidates, { arrivalsPerKs: arrivalsPerKs(summary.model, members), viewAgeMs });
+    const prepared = prepare(candidates, {
+      arrivalsPerKs: this.#arrivalsPerKs(summary.model, members, nowMs),
+      viewAgeMs,
+    });
     // An estimate must not refuse what might fit: where nobody's context seems long enough, the densest prompt that
     // has so many bytes decides, and the engine counts exactly.
     const likely = this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN);
@@ -150,6 +155,12 @@ export class RequestDesk {
       requestId,
       plan: { ranked: placement.ranked, levelMs: placement.levelMs, explain: record },
     };
+  }
+
+  #arrivalsPerKs(model: ModelId, members: readonly MemberFacts[], nowMs: number): number {
+    const { self, arrivalsPerKsHere } = this.#options;
+    const others = members.filter(({ node }) => node !== self);
+    return arrivalsPerKs(model, others) + arrivalsPerKsHere(model, nowMs);
   }
 
   #placementRequest(

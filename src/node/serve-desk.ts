@@ -51,6 +51,11 @@ export class ServeDesk {
     this.#meter.arrived(model, nowMs);
   }
 
+  /** How often requests for a model enter the mesh here, whether we offer it or not. */
+  arrivalsPerKs(model: ModelId, nowMs: number): number {
+    return this.#rates(model, nowMs).arrivalsPerKs;
+  }
+
   opened(
     open: { readonly from: NodeId; readonly requestId: RequestId; readonly open: OpenSummary },
     nowMs: number,

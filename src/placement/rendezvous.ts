@@ -5,7 +5,7 @@
  * Nothing is divided: a/b < c/d is compared as a*d < c*b, exact while weights are below `WEIGHT_MAX` = 2^24, because logs
  * are at most 2^29. Ties go to the smaller id. Source: Schindelhauer and Schomaker 2005.
  */
-import { type Hash64, hash64, utf8 } from '../bytes.ts';
+import { finalMix, type Hash64, hash64, utf8 } from '../bytes.ts';
 import type { NodeId } from '../ids.ts';
 import { LOG_MAX, negativeLog2 } from './log-table.ts';
 
@@ -94,11 +94,4 @@ function scramble(word: number): number {
 
 function turn(mixed: number): number {
   return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
-}
-
-function finalMix(value: number): number {
-  let mixed = value;
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

@@ -134,7 +134,7 @@ export function inexactMath(file: SourceFile): readonly string[] {
 }
 
 /** Words that the comment at the top must have at least: room for a question, an idea and a limit. Lines would reward short ones. */
-const HEAD_WORDS_MIN = 25;
+const HEAD_WORDS_MIN = 20;
 
 export function missingHead(file: SourceFile): readonly string[] {
   const head = /^(?:#![^\n]*\n)?\/\*\*?(?<body>[\s\S]*?)\*\//.exec(file.text)?.groups?.['body'] ?? '';

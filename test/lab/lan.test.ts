@@ -8,6 +8,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import OpenAI from 'openai';
+import type { NodeStatus } from '../../src/api/status.ts';
 import { LIVENESS } from '../../src/params.ts';
 import type { NodeProcess } from '../../src/node/node-process.io.ts';
 import { newHome, statusOf, stopAll, until, verdictOf } from '../e2e/harness.ts';
@@ -115,13 +116,13 @@ describe('three machines on one LAN', function () {
     const victim = theOne(serving, answer.node);
     const endedAtMs = performance.now();
     await untilMet([front, ...serving.map(({ node }) => node)], 15_000);
-    await until('nothing is served any more', async () => (await statusOf(victim.node)).requests.length === 0);
+    await until('nothing is served any more', async () => (await fullStatusOf(victim.node)).requests.length === 0);
     const tries = await triesOf(front, answer.requestId);
     assert.deepEqual(
       tries.map(({ outcome }) => outcome),
       ['failed', 'answered'],
     );
-    const { counters } = await statusOf(front);
+    const { counters } = await fullStatusOf(front);
     assert.deepEqual(
       { garbage: counters['garbage'], violations: counters['violations'] },
       { garbage: 0, violations: 0 },
@@ -138,11 +139,20 @@ describe('three machines on one LAN', function () {
     await moved.host.moveTo(77);
     await until('the old address is silent', async () => !(await isAlive(moved.node, front)), 10_000);
     const backMs = await untilMet([front, moved.node, other.node], 30_000);
+    const expected = `/ip4/${moved.host.address}/tcp/${MESH_PORT}`;
     await until(
       'the new address is known',
-      async () => (await addressSeenBy(front, moved.node)) === `/ip4/${moved.host.address}/tcp/${MESH_PORT}`,
+      async () => (await addressSeenBy(front, moved.node)) === expected,
       10_000,
-    );
+    ).catch(async (e) => {
+      console.log(
+        JSON.stringify(await getJson(front.api + '/api/status')),
+        expected,
+        moved.node.errors(),
+        front.errors(),
+      );
+      throw e;
+    });
     await other.node.end('SIGKILL');
     assert.equal((await ask(front)).node, moved.node.node);
     print(`address changed: everybody alive and connected ${Math.round(backMs)} ms after the suspicion`);
@@ -205,8 +215,13 @@ async function nodesSeenBy(node: NodeProcess): Promise<readonly string[]> {
 }
 
 async function addressSeenBy(node: NodeProcess, target: NodeProcess): Promise<string> {
-  const { nodes } = (await getJson(`${node.api}/api/status`)) as { nodes: { node: string; address?: string }[] };
-  return nodes.find((row) => row.node === target.node)?.address ?? 'unknown';
+  return (await fullStatusOf(node)).nodes.find((row) => row.node === target.node)?.address ?? 'unknown';
+}
+
+/** What `/api/status` of our own node answers. */
+async function fullStatusOf(node: NodeProcess): Promise<NodeStatus> {
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion
+  return (await getJson(`${node.api}/api/status`)) as NodeStatus;
 }
 
 async function triesOf(node: NodeProcess, requestId: string): Promise<{ outcome: string; tokens: number }[]> {
