@@ -6,7 +6,6 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,25 +35,34 @@ interface Row {
 
 interface Shape {
   readonly title: string;
-  readonly job: Pick<LoadJob, 'streams' | 'requests' | 'tokens' | 'stream'>;
+  readonly job: Omit<LoadJob, 'url' | 'model' | 'pids'>;
   readonly tokensPerSecond: number;
 }
 
-/** Clock ticks per second of /proc/PID/stat. Source: Linux, fixed for user space. */
-const TICKS_PER_SECOND = 100;
-
 const SHAPES: readonly Shape[] = [
-  { title: '1 stream', job: { streams: 1, requests: 12, tokens: 20, stream: true }, tokensPerSecond: 20 },
-  { title: '50 streams', job: { streams: 50, requests: 100, tokens: 40, stream: true }, tokensPerSecond: 20 },
-  { title: '200 streams', job: { streams: 200, requests: 400, tokens: 40, stream: true }, tokensPerSecond: 20 },
+  {
+    title: '1 stream',
+    job: { streams: 1, requests: 12, tokens: 5, stream: true, spreadMs: 0 },
+    tokensPerSecond: 20,
+  },
+  {
+    title: '50 streams of 20 tok/s',
+    job: { streams: 50, requests: 100, tokens: 40, stream: true, spreadMs: 1_000 },
+    tokensPerSecond: 20,
+  },
+  {
+    title: '200 streams of 20 tok/s',
+    job: { streams: 200, requests: 400, tokens: 40, stream: true, spreadMs: 1_000 },
+    tokensPerSecond: 20,
+  },
   {
     title: 'short requests, 64 at once',
-    job: { streams: 64, requests: 1_500, tokens: 1, stream: false },
+    job: { streams: 64, requests: 3_000, tokens: 1, stream: false, spreadMs: 0 },
     tokensPerSecond: 0,
   },
   {
     title: '1,000 streams of 20 tok/s',
-    job: { streams: 1_000, requests: 1_000, tokens: 60, stream: true },
+    job: { streams: 1_000, requests: 1_000, tokens: 60, stream: true, spreadMs: 1_000 },
     tokensPerSecond: 20,
   },
 ];
@@ -147,19 +155,15 @@ async function measure(
 }
 
 async function measureOnce({ job }: Shape, target: Target): Promise<Row> {
-  const before = cpuUs(target.pids());
-  const { stdout } = await run(
-    process.execPath,
-    [loadGenerator, JSON.stringify({ ...job, url: target.url, model: target.model })],
-    { timeout: 120_000 },
-  );
-  const usedUs = cpuUs(target.pids()) - before;
+  const whole: LoadJob = { ...job, url: target.url, model: target.model, pids: target.pids() };
+  const { stdout } = await run(process.execPath, [loadGenerator, JSON.stringify(whole)], { timeout: 120_000 });
   const result = JSON.parse(stdout) as LoadResult;
+  if (result.reasons.length > 0) say(`  ${target.name}: ${result.reasons.join('; ')}`);
   return {
     firstTokenUs: result.firstTokenUs[0],
     transitUs: result.transitUs[0],
-    cpuUsPerToken: usedUs / Math.max(1, result.tokens),
-    cpuUsPerRequest: usedUs / job.requests,
+    cpuUsPerToken: result.cpuUs / Math.max(1, result.tokens),
+    cpuUsPerRequest: result.cpuUs / job.requests,
     tokensPerSecond: result.tokensPerSecond,
     bad: result.truncated + result.errors,
   };
@@ -215,15 +219,6 @@ function printRatios(shape: Shape, rows: ReadonlyMap<string, readonly Row[]>): v
 function spread(values: readonly number[], digits: number = 2): string {
   const text = (value: number): string => value.toFixed(digits);
   return `${text(Math.min(...values))} / ${text(median(values))} / ${text(Math.max(...values))}`;
-}
-
-function cpuUs(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return (ticks * 1e6) / TICKS_PER_SECOND;
 }
 
 async function untilServed(api: string): Promise<void> {

@@ -24,6 +24,12 @@ function isNewEnough(version) {
 
 function start() {
   cacheCompiledCode();
+  // A reader that has gone (`skein status | head`) ends neither a command nor a node that runs.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
   // A checkout has src/, a published package has dist/: a build left behind in a checkout never wins over its source.
   const source = path.join(root, 'src', 'node', 'cli.io.ts');
   const entry = fs.existsSync(source) ? source : path.join(root, 'dist', 'node', 'cli.io.js');

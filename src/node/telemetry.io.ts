@@ -7,7 +7,7 @@
 import { type DestinationStream, type Logger, destination, pino, stdSerializers } from 'pino';
 import type { LogFormat, LogLevel } from './config-schema.ts';
 import { formatRecord } from './log-format.ts';
-import { redact } from './secret.ts';
+import { redact } from './redact.ts';
 
 export type { Logger } from 'pino';
 

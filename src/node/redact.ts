@@ -1,8 +1,7 @@
 /**
- * Values that must never be shown. A `Secret` prints as `[secret]` wherever a program turns things into text: string
- * conversion, JSON, `console.log`; only `reveal()` gives the value away, and that word can be searched for.
- * `redact` is the second net, for log records: it blanks fields by name, at any depth, whatever put them there.
- * Limits: text that somebody pasted into a message is not recognised.
+ * What a log record must not show: fields that hold a key, or what a person asked or was answered, are blanked by name, at
+ * any depth, whatever put them there. It is the second net: nobody logs such things on purpose, and the swarm key prints
+ * as `[secret]` by itself. Limits: text that somebody pasted into a message is not recognised.
  */
 
 const HIDDEN = '[secret]';
@@ -29,33 +28,6 @@ const HIDDEN_FIELDS: ReadonlySet<string> = new Set([
   'prompthead',
   'text',
 ]);
-
-/** A value that shows itself as `[secret]`. */
-export class Secret<Value = string> {
-  readonly #value: Value;
-
-  constructor(value: Value) {
-    this.#value = value;
-  }
-
-  /** The value itself: only for the one place that needs it. */
-  reveal(): Value {
-    return this.#value;
-  }
-
-  toString(): string {
-    return HIDDEN;
-  }
-
-  toJSON(): string {
-    return HIDDEN;
-  }
-
-  /** What `util.inspect` asks for. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return HIDDEN;
-  }
-}
 
 /** A copy of a log record without what must not be shown. Objects of classes are left to their own `toJSON`. */
 export function redact(record: Readonly<Record<string, unknown>>, depth = 0): Record<string, unknown> {
