@@ -25,6 +25,9 @@ import { MembershipProof, NONCE_BYTES, PROOF_PROTOCOL, type ProofRefusal, type P
 const STREAMS_WAITING_MAX = 16;
 /** Bytes that may wait on each. Source: guess: more than a member sends before its own proof. */
 const WAITING_BYTES_MAX = 65_536;
+/** Two nodes may dial each other at once and both connections are good; a dial that began before the older of them was
+ *  proven is over by then. Source: libp2p's dial timeout of 10 s, the proof, and slack. */
+const REPLACED_AFTER_MS = 15_000;
 
 /** What this needs of libp2p's components. */
 export interface MembershipComponents {
@@ -41,7 +44,9 @@ export interface MembershipOptions {
   readonly memberKey: Uint8Array;
   /** Silence after which a connection is no member's. */
   readonly proofTimeoutMs: number;
-  /** The first proven connection of a node. */
+  /** A proven connection as old as this ends when its node proves a newer one. */
+  readonly replacedAfterMs?: number;
+  /** The first proven connection of a node, or one that took the place of all older ones. */
   readonly onConnected: (node: NodeId, connection: Connection) => void;
   /** The last proven connection of a node closed. */
   readonly onLost: (node: NodeId) => void;
@@ -51,12 +56,16 @@ export interface MembershipOptions {
   readonly onProblem: (where: string, error: unknown) => void;
 }
 
+/** `replaced` by a newer one of its node; `spare`: there was one already. */
+type Count = ProofRefusal | 'proven' | 'replaced' | 'spare';
+
 interface Entry {
   readonly connection: Connection;
   readonly node: NodeId | undefined;
   readonly settled: Promise<boolean>;
   readonly settle: (proven: boolean) => void;
   state: 'pending' | 'proven' | 'refused';
+  provenAtMs: number;
   timer: NodeJS.Timeout | undefined;
   proof: MembershipProof | undefined;
   waiting: number;
@@ -68,7 +77,7 @@ export class Membership {
   readonly #local: NodeId;
   readonly #entries = new Map<Connection, Entry>();
   readonly #members = new Map<NodeId, Set<Connection>>();
-  readonly #counters = new Map<ProofRefusal | 'proven', number>();
+  readonly #counters = new Map<Count, number>();
 
   constructor(components: MembershipComponents, options: MembershipOptions) {
     const local = parseNodeId(components.peerId.toString());
@@ -128,7 +137,7 @@ export class Membership {
     return [...this.#members.keys()];
   }
 
-  /** Connections that proved themselves, and refused ones by reason. */
+  /** Connections that proved themselves, or did not, by reason. */
   counters(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counters);
   }
@@ -174,6 +183,7 @@ export class Membership {
       settled: promise,
       settle: resolve,
       state: 'pending',
+      provenAtMs: 0,
       timer: undefined,
       proof: undefined,
       waiting: 0,
@@ -184,9 +194,21 @@ export class Membership {
       this.#refuse(entry, 'not-a-node');
       return entry;
     }
+    if (connection.direction === 'outbound' && this.connections(node).length > 0) {
+      this.#drop(entry);
+      return entry;
+    }
     entry.timer = setTimeout(() => this.#onTimeout(entry), this.#options.proofTimeoutMs);
     if (connection.direction === 'outbound') this.#openProof(entry);
     return entry;
+  }
+
+  /** Dialled by an address without a node id, which turned out to be a member's: proven, it would end the one in use. */
+  #drop(entry: Entry): void {
+    entry.state = 'refused';
+    this.#count('spare');
+    entry.settle(false);
+    entry.connection.abort(new Error('there is a connection to this member already'));
   }
 
   #openProof(entry: Entry): void {
@@ -243,16 +265,34 @@ export class Membership {
   #accept(entry: Entry, stream: Stream): void {
     clearTimeout(entry.timer);
     entry.state = 'proven';
+    entry.provenAtMs = performance.now();
     this.#count('proven');
     stream.close().catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error(String(error))));
     const { node, connection } = entry;
     if (node === undefined) return;
     const connections = this.#members.get(node) ?? new Set();
-    const first = connections.size === 0;
+    const older = [...connections];
     connections.add(connection);
     this.#members.set(node, connections);
     entry.settle(true);
-    if (first) this.#options.onConnected(node, connection);
+    for (const one of older) if (this.#isReplaced(one, entry)) this.#end(one, connections);
+    if (connections.size === 1) this.#options.onConnected(node, connection);
+  }
+
+  /**
+   * Nobody dials a node that it is connected to: that it dialled again says that the old connection is dead over there
+   * (it slept, its address changed), although no packet has told us yet. It would swallow what we send.
+   */
+  #isReplaced(older: Connection, newer: Entry): boolean {
+    const provenAtMs = this.#entries.get(older)?.provenAtMs ?? newer.provenAtMs;
+    return newer.provenAtMs - provenAtMs >= (this.#options.replacedAfterMs ?? REPLACED_AFTER_MS);
+  }
+
+  #end(connection: Connection, connections: Set<Connection>): void {
+    this.#count('replaced');
+    connection.abort(new Error('its node connected anew'));
+    // Whether its end was told already or comes later: it is a member's connection no more.
+    connections.delete(connection);
   }
 
   #refuse(entry: Entry, refusal: ProofRefusal): void {
@@ -288,7 +328,7 @@ export class Membership {
       .catch((error: unknown) => this.#options.onProblem('deleting a stranger from the peer store', error));
   }
 
-  #count(event: ProofRefusal | 'proven'): void {
+  #count(event: Count): void {
     this.#counters.set(event, (this.#counters.get(event) ?? 0) + 1);
   }
 }

@@ -45,6 +45,8 @@ export interface NetworkOptions {
   readonly events: NetworkEvents;
   /** Silence after which a connection is no member's. Default 1500. Source: measured: a proof takes 17 ms on loopback. */
   readonly proofTimeoutMs?: number;
+  /** Age at which a member's connection ends when the member proves a newer one. Default: that of `Membership`. */
+  readonly replacedAfterMs?: number;
   /** Default 512. Source: guess: 32 members, strangers on their way out, and room. */
   readonly connectionsMax?: number;
   /** Connections of one host in upgrade at once. Default 4. Source: measured (`pending-limit.io.ts`). */
@@ -146,6 +148,7 @@ function membershipOptions(options: NetworkOptions, channel: () => GossipChannel
   return {
     memberKey: options.swarmKey.memberKey(),
     proofTimeoutMs: options.proofTimeoutMs ?? 1_500,
+    ...(options.replacedAfterMs === undefined ? {} : { replacedAfterMs: options.replacedAfterMs }),
     onConnected: (node, connection) => options.events.onMember(node, connection.remoteAddr.toString()),
     onLost: (node) => options.events.onMemberLost(node),
     onStream: (stream, connection, others) => channel().watch(stream, connection, others),
@@ -199,7 +202,8 @@ class Libp2pNetwork implements Network {
   }
 
   async openStream(node: NodeId, protocol: string, signal: AbortSignal): Promise<NetworkStream> {
-    const [connection] = this.#parts.membership.connections(node);
+    // The newest is the one that proved last that it carries anything.
+    const connection = this.#parts.membership.connections(node).at(-1);
     if (connection === undefined) throw new Error(`not connected to ${node}`);
     return connection.newStream(protocol, {
       signal,
@@ -242,9 +246,11 @@ class Libp2pNetwork implements Network {
   }
 
   async #settle(connection: Connection, address: string): Promise<DialResult> {
-    if (!(await this.#parts.membership.verdict(connection)))
-      return { type: 'failed', address, reason: 'the remote did not prove its membership' };
+    const proven = await this.#parts.membership.verdict(connection);
     const node = parseNodeId(connection.remotePeer.toString());
+    // An address without a node id may be that of a member to which there is a connection already.
+    if (!proven && (node === undefined || !this.isConnected(node)))
+      return { type: 'failed', address, reason: 'the remote did not prove its membership' };
     return node === undefined
       ? { type: 'failed', address, reason: 'the remote is no node' }
       : { type: 'connected', node, address: connection.remoteAddr.toString() };

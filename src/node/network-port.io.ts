@@ -109,7 +109,9 @@ export class NetworkPort {
       (result) => {
         if (result.type === 'failed')
           for (const address of addresses) accept({ type: 'dial-failed', address, reason: result.reason });
-        // Connected: the membership service has said so already, if it was the first connection of that node.
+        // The membership service has told about the first connection of that node. Was there one already, then nobody
+        // said that this address is the same node's, and it would be dialled again and again.
+        else if (node === undefined) accept({ type: 'connection-opened', node: result.node, address: result.address });
       },
       (error: unknown) => onProblem('dial', error),
     );

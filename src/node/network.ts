@@ -35,7 +35,7 @@ export interface NetworkBytes {
 export type Verdict = 'accept' | 'ignore' | 'reject';
 
 export interface NetworkEvents {
-  /** The first proven connection of a node. */
+  /** The first proven connection of a node, or one that took the place of all older ones. */
   readonly onMember: (node: NodeId, address: string) => void;
   /** The last proven connection of a node closed. */
   readonly onMemberLost: (node: NodeId) => void;

@@ -75,6 +75,60 @@ describe('the network of a node', () => {
     assert.equal(a.network.isConnected(b.id), false);
   });
 
+  it('gives up the old connection of a member that connects anew, and says where it is now', async () => {
+    const identity = await createIdentity();
+    const a = await swarm.start(testKey(1), { replacedAfterMs: 0 });
+    const before = await swarm.start(testKey(1), { identity });
+    await swarm.connect(a, before);
+    // The same node from another place, as after a change of its address.
+    const after = await swarm.start(testKey(1), { identity });
+    await after.network.handle(ECHO, (stream) => {
+      stream.addEventListener('message', ({ data }) => void stream.send(data.subarray()));
+    });
+    await after.network.dial(a.id, [a.address]);
+    await before.until(({ type }) => type === 'lost');
+    assert.deepEqual(
+      a.log.filter(({ type }) => type === 'member' || type === 'lost').map(({ type, node }) => ({ type, node })),
+      [
+        { type: 'member', node: before.id },
+        { type: 'member', node: before.id },
+      ],
+      'it is told twice as a member and never as lost',
+    );
+    const stream = await a.network.openStream(after.id, ECHO, AbortSignal.timeout(2_000));
+    const answer = received(stream, 2);
+    stream.send(Uint8Array.of(1, 2));
+    assert.deepEqual([...(await answer)], [1, 2]);
+    assert.equal(a.network.counters()['membership-replaced'], 1);
+  });
+
+  it('opens no second connection when an address turns out to be that of a connected member', async () => {
+    const [a, b] = await Promise.all([swarm.start(testKey(1), { replacedAfterMs: 0 }), swarm.start()]);
+    await swarm.connect(a, b);
+    const result = await b.network.dial(undefined, [a.address]);
+    assert.equal(result.type === 'connected' && result.node, a.id);
+    assert.equal(b.network.counters()['membership-spare'], 1);
+    assert.equal(a.network.isConnected(b.id) && b.network.isConnected(a.id), true);
+    for (const { log } of [a, b]) assert.equal(log.filter(({ type }) => type === 'lost').length, 0);
+  });
+
+  it('keeps both connections of members that dialled each other at once', async () => {
+    const identity = await createIdentity();
+    const a = await swarm.start(testKey(1), { replacedAfterMs: 60_000 });
+    const first = await swarm.start(testKey(1), { identity });
+    await swarm.connect(a, first);
+    const second = await swarm.start(testKey(1), { identity });
+    await a.network.handle(ECHO, (stream) => stream.abort(new Error('not needed')));
+    await second.network.dial(a.id, [a.address]);
+    // Once it serves a stream, it has decided about the connection.
+    const stream = await second.network.openStream(a.id, ECHO, AbortSignal.timeout(2_000));
+    await new Promise<void>((resolve) => {
+      stream.addEventListener('close', () => resolve());
+    });
+    assert.equal(first.network.isConnected(a.id), true);
+    assert.equal(a.log.filter(({ type }) => type === 'member').length, 1);
+  });
+
   it('learns from a member where it listens', async () => {
     const [a, b] = await Promise.all([swarm.start(), swarm.start()]);
     await swarm.connect(a, b);
