@@ -237,7 +237,8 @@ class Fake {
     const word = wordIndex(answer, stream.next);
     const whole = stream.next > answer.from || answer.skip === 0;
     if (this.#options.stamp === true) response.write(this.#stamped(answer.model));
-    else response.write(whole ? this.#chunk(answer.model, word) : contentChunk(answer.model, wordText(word, answer.skip)));
+    else
+      response.write(whole ? this.#chunk(answer.model, word) : contentChunk(answer.model, wordText(word, answer.skip)));
     stream.next += 1;
     return true;
   }

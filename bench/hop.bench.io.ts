@@ -86,7 +86,7 @@ async function main(args: readonly string[]): Promise<void> {
       }
     }
   } finally {
-    for (const stop of stops.reverse()) {
+    for (const stop of stops.toReversed()) {
       // In reverse order of starting.
       // eslint-disable-next-line no-await-in-loop
       await stop();
@@ -112,7 +112,10 @@ async function startTargets(
   if (hasNginx()) {
     const plain = await startPlain(folder, port);
     const pair = await startTlsPair(join(folder, 'tls'), port);
-    stops.push(plain.stop, pair.stop);
+    stops.push(
+      async () => plain.stop(),
+      async () => pair.stop(),
+    );
     targets.push(
       { name: 'nginx', url: plain.url, model: 'fake', pids: plain.pids },
       { name: 'nginx-TLS-nginx', url: pair.url, model: 'fake', pids: pair.pids },

@@ -57,10 +57,15 @@ export type ModelAnswer =
 export function oneModel(offers: readonly ModelOffer[], id: string, createdS: number): ModelAnswer {
   const list = modelList(offers, createdS);
   const body = list.data.find((model) => model.id === id);
-  if (body !== undefined) return { type: 'model', body };
-  const names = list.data.slice(0, NAMES_TOLD_MAX).map((model) => model.id);
-  const known = names.length === 0 ? 'there is none yet' : `there is ${names.join(', ')}`;
-  return { type: 'refused', failure: failure('model-not-found', `no such model: ${known}`, { param: 'model' }) };
+  return body === undefined ? { type: 'refused', failure: noSuchModel(offers) } : { type: 'model', body };
+}
+
+/** Says which models exist instead, so that nobody has to look them up. */
+export function noSuchModel(offers: readonly ModelOffer[]): Failure {
+  const names = [...new Set(offers.map(({ model }) => model))].toSorted(compareIds);
+  const listed = names.slice(0, NAMES_TOLD_MAX).join(', ') + (names.length > NAMES_TOLD_MAX ? ', ...' : '');
+  const known = names.length === 0 ? 'there is none yet' : `there is ${listed}`;
+  return failure('model-not-found', `no such model: ${known}`, { param: 'model' });
 }
 
 function modelBody(model: ModelId, offers: readonly ModelOffer[], createdS: number): ModelBody {

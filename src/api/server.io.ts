@@ -19,6 +19,7 @@ import { Connections } from './connections.io.ts';
 import { preflightHeaders } from './cors.ts';
 import { guard, type GuardPolicy } from './guard.ts';
 import { ApiListenError, listen } from './listen.io.ts';
+import { noSuchModel } from './models.ts';
 import { soleHeader } from './raw-headers.ts';
 import { answerRead, type ReadHandler } from './read-routes.ts';
 import { sendFailure, sendJson, setCommonHeaders, setHeaders } from './respond.io.ts';
@@ -199,7 +200,7 @@ class HttpApi implements ApiServer {
     if (body.type === 'client-gone' || res.destroyed) return undefined;
     if (body.type === 'refused') return sendFailure(res, body.failure, body.isLate ? { connection: 'close' } : {});
     const parsed = parseChatRequest(body.text, soleHeader(req.rawHeaders, 'x-session-id'));
-    if (parsed.type === 'refused') return sendFailure(res, parsed.failure);
+    if (parsed.type === 'refused') return sendFailure(res, this.#withModels(parsed.failure));
     // Again: others may have come while the body did.
     const fullNow = this.#refuseChat();
     if (fullNow !== undefined) return sendFailure(res, fullNow);
@@ -209,6 +210,11 @@ class HttpApi implements ApiServer {
     this.#exchanges.add(exchange);
     res.on('close', () => this.#forget(exchange));
     return exchange.start(this.#dependencies.chat);
+  }
+
+  /** A name that no model can have is answered like one that none has: with the models that exist. */
+  #withModels(refused: Failure): Failure {
+    return refused.code === 'model-not-found' ? noSuchModel(this.#dependencies.status.models()) : refused;
   }
 
   #refuseChat(): Failure | undefined {

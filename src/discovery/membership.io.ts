@@ -56,8 +56,8 @@ export interface MembershipOptions {
   readonly onProblem: (where: string, error: unknown) => void;
 }
 
-/** `replaced` by a newer one of its node; `spare`: there was one already. */
-type Count = ProofRefusal | 'proven' | 'replaced' | 'spare';
+/** `replaced`: by a newer one of its node. */
+type Count = ProofRefusal | 'proven' | 'replaced';
 
 interface Entry {
   readonly connection: Connection;
@@ -194,21 +194,9 @@ export class Membership {
       this.#refuse(entry, 'not-a-node');
       return entry;
     }
-    if (connection.direction === 'outbound' && this.connections(node).length > 0) {
-      this.#drop(entry);
-      return entry;
-    }
     entry.timer = setTimeout(() => this.#onTimeout(entry), this.#options.proofTimeoutMs);
     if (connection.direction === 'outbound') this.#openProof(entry);
     return entry;
-  }
-
-  /** Dialled by an address without a node id, which turned out to be a member's: proven, it would end the one in use. */
-  #drop(entry: Entry): void {
-    entry.state = 'refused';
-    this.#count('spare');
-    entry.settle(false);
-    entry.connection.abort(new Error('there is a connection to this member already'));
   }
 
   #openProof(entry: Entry): void {

@@ -46,7 +46,7 @@ export function fitCapability(capability: Capability): Capability {
     models: distinctModels(capability.models).map((model) => ({
       model: model.model,
       digest: DIGEST.test(model.digest) ? model.digest : '',
-      contextTokens: whole(model.contextTokens, { min: 1, max: BOUNDS.contextTokensMax }),
+      contextTokens: whole(model.contextTokens, { min: 0, max: BOUNDS.contextTokensMax }),
       slots: whole(model.slots, { min: 1, max: BOUNDS.slotsMax }),
       loadMs: whole(model.loadMs, { min: 0, max: BOUNDS.durationMsMax }),
     })),

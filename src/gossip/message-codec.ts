@@ -189,7 +189,7 @@ function readModel(row: FieldReader): ModelCapability {
   return {
     model: row.parsed(parseModelId, NO_MODEL),
     digest: toHex(row.bytesOrNone(DIGEST_BYTES)),
-    contextTokens: row.integer(1, BOUNDS.contextTokensMax),
+    contextTokens: row.integer(0, BOUNDS.contextTokensMax),
     slots: row.integer(1, BOUNDS.slotsMax),
     loadMs: row.integer(0, BOUNDS.durationMsMax),
   };

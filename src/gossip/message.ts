@@ -9,6 +9,7 @@ export interface ModelCapability {
   readonly model: ModelId;
   /** sha256 of the weights as 64 hex digits, or '' = not provable. */
   readonly digest: string;
+  /** Longest prompt + answer; 0 = unknown. */
   readonly contextTokens: number;
   readonly slots: number;
   /** Expected time to make it ready; 0 = ready now. */

@@ -141,11 +141,11 @@ export class PeerLink implements LiveLinkEvents {
 
   #lineOf(channel: number): AskerLine {
     return {
-      answer: (answer, urgent) => {
+      answer: (answer, haste) => {
         this.#live.link.answer(channel, answer);
         if (isLast(answer)) this.#served.delete(channel);
-        if (urgent) this.#live.flushNow();
-        else this.#live.flushSoon();
+        if (haste === 'now') this.#live.flushNow();
+        else if (haste === 'soon') this.#live.flushSoon();
         if (isLast(answer)) this.#idleSoon();
       },
       tokensWaiting: (served, urgent) => {

@@ -8,7 +8,7 @@
  * Credit is `credit.ts`, what was answered so far is `answer-so-far.ts`.
  */
 import { unreachable } from '../assert.ts';
-import { type Failure, failure, isNodeFault } from '../errors.ts';
+import { type ErrorCode, type Failure, failure, isNodeFault } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import type { TryOutcome } from '../node/events.ts';
 import { INFERENCE, LIMITS, LIVENESS } from '../params.ts';
@@ -34,6 +34,9 @@ interface Try {
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
+
+/** Failures that say that a node is out of reach, and nothing about the request. */
+const NODE_GONE: ReadonlySet<ErrorCode> = new Set(['stream-lost', 'stalled', 'draining']);
 
 export class RequestSession {
   readonly #maxTokens: number;
@@ -270,9 +273,15 @@ export class RequestSession {
     if (this.#phase !== 'planning') return;
     if (this.#tries.asked === 0) return this.#fail(reason);
     const pauseMs = this.#tries.pauseMs(nowMs - (this.#troubleSinceMs ?? nowMs), this.#answer.tokens > 0);
-    if (pauseMs === undefined) return this.#fail(this.#lastFailure ?? reason);
+    if (pauseMs === undefined) return this.#fail(this.#lastWord(reason));
     this.#phase = 'pausing';
     this.#wakeAtMs = nowMs + pauseMs;
+  }
+
+  /** What an engine answered tells more than the mesh can; that nodes went away is the mesh's to tell, with when to come again. */
+  #lastWord(reason: Failure): Failure {
+    const last = this.#lastFailure;
+    return last === undefined || (this.#answer.tokens === 0 && NODE_GONE.has(last.code)) ? reason : last;
   }
 
   #woke(nowMs: number): void {

@@ -2,13 +2,12 @@
  * Opens the node's HTTP API with its settings. A port that was asked for and is taken is an error; the default port gives
  * way to any free one, so that a second node on a machine simply starts.
  */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { ApiLogEvent, ApiOptions } from '../api/api-options.ts';
 import { ApiListenError } from '../api/listen.io.ts';
 import { type ApiServer, createApiServer } from '../api/server.io.ts';
 import type { StatusSource } from '../api/status.ts';
 import { invariant } from '../assert.ts';
-import { toHex } from '../bytes.ts';
 import { parseRequestId, type RequestId } from '../ids.ts';
 import type { ChatService } from '../inference/chat.ts';
 import type { NodeOptions } from './config-schema.ts';
@@ -74,7 +73,7 @@ function logEvent(event: ApiLogEvent, log: Logger): void {
 }
 
 function newRequestId(): RequestId {
-  const requestId = parseRequestId(toHex(randomBytes(16)));
-  invariant(requestId !== undefined, '16 bytes are a request id');
+  const requestId = parseRequestId(randomUUID().replaceAll('-', ''));
+  invariant(requestId !== undefined, 'a UUID without its dashes is a request id');
   return requestId;
 }

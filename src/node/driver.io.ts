@@ -47,7 +47,8 @@ export class Driver {
   #stepping = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
-  #timerAtMs = 0;
+  /** The moment that the timer was set for. */
+  #timerForMs = 0;
 
   constructor(parts: { readonly mesh: Mesh; readonly clock: Clock; readonly ports: DriverPorts }) {
     this.#mesh = parts.mesh;
@@ -86,10 +87,10 @@ export class Driver {
 
   /** Tokens make many steps: a timer that fires soon enough is left alone. */
   #wakeAt(wakeAtMs: number, nowMs: number): void {
-    if (this.#timer !== undefined && this.#timerAtMs <= wakeAtMs && this.#timerAtMs > nowMs) return;
+    if (this.#timer !== undefined && this.#timerForMs <= wakeAtMs && this.#timerForMs > nowMs) return;
     clearTimeout(this.#timer);
     const waitMs = Math.ceil(Math.min(WAKE_MS_MAX, Math.max(0, wakeAtMs - nowMs)));
-    this.#timerAtMs = nowMs + waitMs;
+    this.#timerForMs = Math.min(wakeAtMs, nowMs + WAKE_MS_MAX);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.accept({ type: 'woke' });

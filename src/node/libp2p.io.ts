@@ -7,10 +7,9 @@
  * Limits: connections, streams per protocol, connections in upgrade, time of each step.
  * Source: measured settings ("Settings that matter", "idle sockets" in docs/decisions).
  */
-import type { Connection, Libp2p, Topology } from '@libp2p/interface';
+import type { Connection, ConnectionGater, Libp2p, Topology } from '@libp2p/interface';
 import type { GossipSub } from '@libp2p/gossipsub';
 import { identify, type Identify } from '@libp2p/identify';
-import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -19,11 +18,13 @@ import { mdnsDiscovery, type MdnsService } from '../discovery/mdns.io.ts';
 import { Membership, type MembershipOptions } from '../discovery/membership.io.ts';
 import { PendingLimit } from '../discovery/pending-limit.io.ts';
 import { swarmProtector } from '../discovery/protector.io.ts';
+import { SpareDials } from '../discovery/spare-dials.ts';
 import { SwarmKey } from '../discovery/swarm-key.ts';
 import { GossipChannel, gossipService } from '../gossip/channel.io.ts';
 import { type NodeId, parseNodeId } from '../ids.ts';
 import type { Identity } from './identity.io.ts';
 import type { DialResult, Network, NetworkEvents, NetworkStream, StreamOptions } from './network.ts';
+import { thriftyNoise, thriftyStream } from './thrifty-libp2p.io.ts';
 
 /** Source: measured: one stream's writes then stay below what pnet's cipher can take, and bulk keeps its speed. */
 const STREAM_WINDOW_BYTES = 262_144;
@@ -80,12 +81,13 @@ interface Parts {
   readonly libp2p: Libp2p<Services>;
   readonly membership: Membership;
   readonly channel: GossipChannel;
+  readonly spares: SpareDials;
 }
 
 async function assemble(options: NetworkOptions, limit: PendingLimit): Promise<Parts> {
-  const { swarmKey, events } = options;
+  const { swarmKey, events, mdns } = options;
   let registrar: { getTopologies(protocol: string): Topology[] } | undefined;
-  const mdns = options.mdns;
+  const spares = new SpareDials((node) => membership.connections(node).length > 0);
   const topic = swarmKey.gossipTopic();
   const libp2p = await createLibp2p<Services>({
     start: false,
@@ -93,7 +95,7 @@ async function assemble(options: NetworkOptions, limit: PendingLimit): Promise<P
     addresses: { listen: [...options.listen], appendAnnounce: [...(options.announce ?? [])] },
     transports: [tcp()],
     connectionProtector: swarmProtector(swarmKey),
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [thriftyNoise()],
     streamMuxers: [
       yamux({
         maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
@@ -101,7 +103,7 @@ async function assemble(options: NetworkOptions, limit: PendingLimit): Promise<P
         streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES },
       }),
     ],
-    connectionGater: limit.gater(),
+    connectionGater: gaterOf(limit, spares),
     connectionMonitor: { enabled: false },
     connectionManager: {
       maxConnections: options.connectionsMax ?? 512,
@@ -141,7 +143,15 @@ async function assemble(options: NetworkOptions, limit: PendingLimit): Promise<P
     onMessage: events.onMessage,
     onProblem: events.onProblem,
   });
-  return { libp2p, membership, channel };
+  return { libp2p, membership, channel, spares };
+}
+
+function gaterOf(limit: PendingLimit, spares: SpareDials): ConnectionGater {
+  return {
+    ...limit.gater(),
+    denyOutboundEncryptedConnection: (peer, { remoteAddr }) =>
+      spares.notice(remoteAddr.toString(), parseNodeId(peer.toString())),
+  };
 }
 
 function membershipOptions(options: NetworkOptions, channel: () => GossipChannel): MembershipOptions {
@@ -187,13 +197,18 @@ class Libp2pNetwork implements Network {
 
   async dial(node: NodeId | undefined, addresses: readonly string[]): Promise<DialResult> {
     const [first = ''] = addresses;
+    const { spares } = this.#parts;
     try {
       const targets = addresses.map((address) => multiaddr(withNode(address, node)));
       if (targets.length === 0) return { type: 'failed', address: first, reason: 'no address' };
       const signal = AbortSignal.timeout(DIAL_MS_MAX);
       return await this.#settle(await this.#parts.libp2p.dial(targets, { signal }), first);
     } catch (error) {
+      const spare = spares.found(addresses);
+      if (spare !== undefined) return { type: 'connected', ...spare };
       return { type: 'failed', address: first, reason: reasonOf(error) };
+    } finally {
+      spares.forget(addresses);
     }
   }
 
@@ -205,11 +220,10 @@ class Libp2pNetwork implements Network {
     // The newest is the one that proved last that it carries anything.
     const connection = this.#parts.membership.connections(node).at(-1);
     if (connection === undefined) throw new Error(`not connected to ${node}`);
-    return connection.newStream(protocol, {
-      signal,
-      runOnLimitedConnection: true,
-      maxOutboundStreams: STREAMS_PER_PROTOCOL_MAX,
-    });
+    const maxOutboundStreams = STREAMS_PER_PROTOCOL_MAX;
+    return thriftyStream(
+      await connection.newStream(protocol, { signal, runOnLimitedConnection: true, maxOutboundStreams }),
+    );
   }
 
   async handle(
@@ -222,7 +236,7 @@ class Libp2pNetwork implements Network {
       protocol,
       async (stream, connection) => {
         const from = parseNodeId(connection.remotePeer.toString());
-        if (from !== undefined) await handler(stream, from);
+        if (from !== undefined) await handler(thriftyStream(stream), from);
       },
       { ...limits, ...options },
     );
@@ -246,11 +260,9 @@ class Libp2pNetwork implements Network {
   }
 
   async #settle(connection: Connection, address: string): Promise<DialResult> {
-    const proven = await this.#parts.membership.verdict(connection);
-    const node = parseNodeId(connection.remotePeer.toString());
-    // An address without a node id may be that of a member to which there is a connection already.
-    if (!proven && (node === undefined || !this.isConnected(node)))
+    if (!(await this.#parts.membership.verdict(connection)))
       return { type: 'failed', address, reason: 'the remote did not prove its membership' };
+    const node = parseNodeId(connection.remotePeer.toString());
     return node === undefined
       ? { type: 'failed', address, reason: 'the remote is no node' }
       : { type: 'connected', node, address: connection.remoteAddr.toString() };

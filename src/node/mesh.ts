@@ -51,6 +51,7 @@ export class Mesh {
   #dialAtMs = -Infinity;
   #listening: readonly string[] = [];
   #loadsAtMs = -Infinity;
+  #loadsChanged = false;
   #persistedAtMs = -Infinity;
   #peersChanged = false;
   #drainedSaid = false;
@@ -79,7 +80,8 @@ export class Mesh {
     const effects = this.#effects;
     this.#effects = [];
     const persistAtMs = this.#peersChanged ? this.#persistedAtMs + PERSIST_INTERVAL_MS : Infinity;
-    return { effects, wakeAtMs: Math.min(this.#gossipWakeAtMs, this.#dialAtMs, persistAtMs) };
+    const loadsAtMs = this.#loadsChanged ? this.#loadsAtMs + GOSSIP.beaconEventGapMs : Infinity;
+    return { effects, wakeAtMs: Math.min(this.#gossipWakeAtMs, this.#dialAtMs, persistAtMs, loadsAtMs) };
   }
 
   /** Everybody who is here or suspect, ourselves included, by id. Our own row is as we are now, not as we last said. */
@@ -177,12 +179,14 @@ export class Mesh {
         return this.#requests.ended(input.requestId);
       case 'open-received':
         this.#effects.push(this.#serves.opened(input, nowMs));
-        return this.#loadChanged();
+        this.#loadsChanged = true;
+        return;
       case 'serve-first-token':
         return this.#serves.firstToken(input, nowMs);
       case 'serve-ended':
         this.#effects.push(...this.#serves.ended(input, nowMs));
-        return this.#loadChanged();
+        this.#loadsChanged = true;
+        return;
     }
   }
 
@@ -235,7 +239,8 @@ export class Mesh {
 
   #tellCapability(nowMs: number): void {
     this.#gossiped(this.#gossip.setCapability(this.#capability(), nowMs), nowMs);
-    this.#loadChanged();
+    // The load rows follow the models: they go with this very step.
+    this.#loadsAtMs = -Infinity;
   }
 
   #capability(): Capability {
@@ -244,14 +249,11 @@ export class Mesh {
     return { name, version, params: this.#params, addresses, models: this.#serves.capabilities() };
   }
 
-  /** The load rows go out with the next step. */
-  #loadChanged(): void {
-    this.#loadsAtMs = -Infinity;
-  }
-
+  /** A busy node has hundreds of changes a second, and gossip tells them no faster than this. */
   #tellLoads(nowMs: number): void {
     if (nowMs < this.#loadsAtMs + GOSSIP.beaconEventGapMs) return;
     this.#loadsAtMs = nowMs;
+    this.#loadsChanged = false;
     this.#gossiped(this.#gossip.setLoads(this.#serves.loads(nowMs), nowMs), nowMs);
   }
 

@@ -9,7 +9,7 @@ import type { ModelId, NodeId, ParamsFingerprint, RequestId } from '../ids.ts';
 import { PLACEMENT } from '../params.ts';
 import { explain } from '../placement/explain.ts';
 import { Observations } from '../placement/observations.ts';
-import { place, prepare } from '../placement/place.ts';
+import { place, prepare, type PreparedModel } from '../placement/place.ts';
 import type { Placement, PlacementRequest } from '../placement/placement.ts';
 import { requestKey } from '../placement/request-key.ts';
 import { arrivalsPerKs, candidatesFor, type MemberFacts, modelsOffered } from './candidates.ts';
@@ -52,6 +52,8 @@ export class RequestDesk {
   readonly #requests = new Map<RequestId, Entry>();
   /** Which node answered a session last, and how long its prompt was. */
   readonly #sessions = new Map<string, { readonly node: NodeId; readonly promptTokens: number }>();
+  /** Of the last placement: most nodes are in the next one too, and need not be hashed again. */
+  #prepared: PreparedModel | undefined;
 
   constructor(options: RequestDeskOptions) {
     this.#options = options;
@@ -134,14 +136,15 @@ export class RequestDesk {
     const prepared = prepare(candidates, {
       arrivalsPerKs: this.#arrivalsPerKs(summary.model, members, nowMs),
       viewAgeMs,
+      ...(this.#prepared === undefined ? {} : { previous: this.#prepared }),
     });
+    this.#prepared = prepared;
     // An estimate must not refuse what might fit: where nobody's context seems long enough, the densest prompt that
     // has so many bytes decides, and the engine counts exactly.
     const likely = this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN);
-    const dense = this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN_MAX);
     const first = place(likely, prepared, PLACEMENT);
-    const request = first.type === 'placed' ? likely : dense;
-    const placement = first.type === 'placed' ? first : place(dense, prepared, PLACEMENT);
+    const request = first.type === 'placed' ? likely : this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN_MAX);
+    const placement = first.type === 'placed' ? first : place(request, prepared, PLACEMENT);
     const record = explain({ request, placement, candidates: candidates.length });
     if (placement.type === 'impossible' || !this.#requests.has(requestId)) {
       const reason = this.#requests.has(requestId)

@@ -48,6 +48,15 @@ function toChoice({ delta, finish_reason }: { delta: object; finish_reason: stri
 describe('a chat over HTTP', () => {
   afterEach(closeApis);
 
+  it('says which models exist when no model can have the name that was asked for', async () => {
+    const api = await startApi();
+    const response = await ask(api, { model: 'no model has spaces' });
+    assert.equal(response.status, 404);
+    const { error } = (await jsonOf(response)) as { error: { code: string; param: string; message: string } };
+    assert.deepEqual([error.code, error.param], ['model_not_found', 'model']);
+    assert.ok(error.message.includes(MODEL));
+  });
+
   it('becomes a job of the mesh with its session', async () => {
     const api = await startApi();
     api.chat.script = [SERVING, ENDED];

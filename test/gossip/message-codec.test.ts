@@ -204,12 +204,13 @@ describe('the gossip message codec', () => {
       {
         body: capability,
         field: 11,
-        good: [[['m', new Uint8Array(32), 1, 1, 0]]],
+        good: [[['m', new Uint8Array(32), 1, 1, 0]], [['m', new Uint8Array(32), 0, 1, 0]]],
         bad: [
           [],
           [['m', new Uint8Array(31), 1, 1, 0]],
           [['', new Uint8Array(0), 1, 1, 0]],
-          [['m', new Uint8Array(0), 0, 1, 0]],
+          [['m', new Uint8Array(0), 134_217_729, 1, 0]],
+          [['m', new Uint8Array(0), 1, 0, 0]],
           [['m', new Uint8Array(0), 1, 4_097, 0]],
         ],
       },

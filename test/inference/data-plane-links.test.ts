@@ -125,8 +125,12 @@ describe('the links of a data plane', () => {
       await turns(5);
       world.clock.advance(100);
     }
-    assert.ok(client.end?.type === 'failed' && client.end.failure.code === 'stream-lost');
-    assert.match(client.end.failure.message, /no link to the serving node: no connection/);
+    assert.ok(client.end?.type === 'failed' && client.end.failure.code === 'no-node-available');
+    const failures = a.inputs.flatMap((input) =>
+      input.type === 'try-ended' && input.outcome.type === 'failed' ? [input.outcome.failure] : [],
+    );
+    assert.equal(failures[0]?.code, 'stream-lost');
+    assert.match(failures[0].message, /no link to the serving node: no connection/);
   });
 });
 

@@ -107,7 +107,7 @@ describe('the network of a node', () => {
     await swarm.connect(a, b);
     const result = await b.network.dial(undefined, [a.address]);
     assert.equal(result.type === 'connected' && result.node, a.id);
-    assert.equal(b.network.counters()['membership-spare'], 1);
+    assert.equal(a.network.counters()['membership-proven'], 1);
     assert.equal(a.network.isConnected(b.id) && b.network.isConnected(a.id), true);
     for (const { log } of [a, b]) assert.equal(log.filter(({ type }) => type === 'lost').length, 0);
   });
@@ -118,13 +118,15 @@ describe('the network of a node', () => {
     const first = await swarm.start(testKey(1), { identity });
     await swarm.connect(a, first);
     const second = await swarm.start(testKey(1), { identity });
-    await a.network.handle(ECHO, (stream) => stream.abort(new Error('not needed')));
+    await a.network.handle(ECHO, (stream) => {
+      stream.addEventListener('message', ({ data }) => void stream.send(data.subarray()));
+    });
     await second.network.dial(a.id, [a.address]);
     // Once it serves a stream, it has decided about the connection.
     const stream = await second.network.openStream(a.id, ECHO, AbortSignal.timeout(2_000));
-    await new Promise<void>((resolve) => {
-      stream.addEventListener('close', () => resolve());
-    });
+    const answer = received(stream, 1);
+    stream.send(Uint8Array.of(1));
+    await answer;
     assert.equal(first.network.isConnected(a.id), true);
     assert.equal(a.log.filter(({ type }) => type === 'member').length, 1);
   });

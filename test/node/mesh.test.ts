@@ -67,6 +67,13 @@ describe('the core of a node', () => {
     }
   });
 
+  it('lets the engine count every prompt where the context is not known', () => {
+    const node = new TestNode(A);
+    node.step({ type: 'models-changed', models: [offer({ contextTokens: 0 })] });
+    const effects = node.arrive(1, { promptBytes: 10_000_000 });
+    assert.ok(effects.some(({ type }) => type === 'dispatch'));
+  });
+
   it('admits as many requests as there are slots, queues some, sends the rest away with its load', () => {
     const node = new TestNode(A);
     node.step({ type: 'models-changed', models: [offer({ slots: 1 })] });
