@@ -57,7 +57,7 @@ const SHAPES: readonly Shape[] = [
   },
   {
     title: 'short requests, 64 at once',
-    job: { streams: 64, requests: 3_000, tokens: 1, stream: false, spreadMs: 0 },
+    job: { streams: 64, requests: 6_000, tokens: 1, stream: false, spreadMs: 0 },
     tokensPerSecond: 0,
   },
   {
@@ -76,7 +76,7 @@ async function main(args: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'skein-bench-'));
   const stops: (() => Promise<unknown>)[] = [async () => rm(folder, { recursive: true, force: true })];
   try {
-    for (const tokensPerSecond of [...new Set(SHAPES.map((shape) => shape.tokensPerSecond))]) {
+    for (const tokensPerSecond of new Set(SHAPES.map((shape) => shape.tokensPerSecond))) {
       // One upstream speed after the other; everything inside is interleaved.
       // eslint-disable-next-line no-await-in-loop
       const targets = await startTargets(join(folder, `speed-${tokensPerSecond}`), tokensPerSecond, stops);
@@ -84,6 +84,8 @@ async function main(args: readonly string[]): Promise<void> {
         // eslint-disable-next-line no-await-in-loop
         print(shape, targets, await measure(shape, targets, blocks));
       }
+      // eslint-disable-next-line no-await-in-loop
+      await printLinks(targets.at(-1)?.url ?? '');
     }
   } finally {
     for (const stop of stops.toReversed()) {
@@ -199,13 +201,20 @@ function print(shape: Shape, targets: readonly Target[], rows: ReadonlyMap<strin
   printRatios(shape, rows);
 }
 
+/** Steady state means that requests open no streams: one link carried them all. */
+async function printLinks(api: string): Promise<void> {
+  const response = await fetch(`${api}/api/status`);
+  const { counters } = (await response.json()) as { readonly counters: Readonly<Record<string, number>> };
+  const { linksOpened, linksLost, writes } = counters;
+  say(`\nlinks that node A opened or took ${linksOpened}, lost ${linksLost}; its writes ${writes}`);
+}
+
 /** skein against the TLS pair, as the median of the ratios of each block. */
 function printRatios(shape: Shape, rows: ReadonlyMap<string, readonly Row[]>): void {
   const [own, pair, direct] = ['skein A-B', 'nginx-TLS-nginx', 'direct'].map((name) => rows.get(name) ?? []);
   if (own === undefined || pair === undefined || direct === undefined || pair.length === 0) return;
   const ratio = (pick: (row: Row) => number, base: (row: Row | undefined) => number): number[] =>
     own.map((row, index) => (pick(row) - base(direct[index])) / (pick(pair[index] ?? row) - base(direct[index])));
-  const none = (): number => 0;
   const texts = [
     `first token ${spread(
       ratio(
@@ -217,6 +226,11 @@ function printRatios(shape: Shape, rows: ReadonlyMap<string, readonly Row[]>): v
   if (shape.job.stream) texts.push(`CPU per token ${spread(ratio((row) => row.cpuUsPerToken, none))}`);
   else texts.push(`CPU per request ${spread(ratio((row) => row.cpuUsPerRequest, none))}`);
   say(`  skein / TLS pair: ${texts.join('   ')}`);
+}
+
+/** Nothing to subtract: direct has no processes between. */
+function none(): number {
+  return 0;
 }
 
 function spread(values: readonly number[], digits: number = 2): string {

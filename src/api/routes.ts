@@ -44,10 +44,10 @@ export function matchRoute(method: string, target: string): RouteMatch {
   const path = query === -1 ? target : target.slice(0, query);
   const here = ROUTES.filter((route) => idOf(route, path) !== undefined);
   if (here.length === 0) return { type: 'refused', failure: failure('not-found', noSuchRoute()) };
-  const allow = allowOf(here);
-  if (method === 'OPTIONS') return { type: 'options', allow };
+  if (method === 'OPTIONS') return { type: 'options', allow: allowOf(here) };
   const route = here.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
   if (route === undefined) {
+    const allow = allowOf(here);
     const text = `${method.slice(0, 16)} is not possible here, only ${allow}`;
     return { type: 'refused', failure: failure('method-not-allowed', text), allow };
   }

@@ -1,16 +1,24 @@
 /**
- * A link on a real stream: when bytes leave, and what happens when the stream ends. Frames of one event-loop turn leave
- * in one write (`setImmediate`); what a person waits for (a request, its first token, its end) leaves when the current work
- * is done (`nextTick`), together with all else that waits by then. While the stream asks for a pause nothing is taken
- * from the link, so that tokens merge in their sessions instead of piling up here.
+ * A link on a real stream: when bytes leave, and what happens when the stream ends. All frames of one event-loop turn
+ * leave in one write at its end (`setImmediate`): measured, that costs a lone request nothing and saves a busy node a third.
+ * On a busy link a turn is at least a millisecond, so that its two ends wake up a thousand times a second at most. While
+ * the stream asks for a pause nothing is taken from the link, so that tokens merge in their sessions instead of piling up here.
  * Any end is told once: `closed` with a reason, after which the owner counts all requests of the link as lost.
  */
+import type { PlaneClock } from './alarm.io.ts';
 import { Link, type LinkListener } from './link.ts';
 import type { ByteStream } from './byte-stream.ts';
 import type { Control } from './messages.ts';
 
 /** Bytes of one write. Source: measured: large writes break @libp2p/pnet; four frames are enough to fill a turn. */
 const WRITE_BYTES_MAX = 65_536;
+
+/** A link that sends more is busy: about 5,000 tokens a second. Source: measured: below, a pause only costs time. */
+const BUSY_BYTES_PER_MS = 100;
+/** Over which the rate is taken. Source: guess: shorter than a burst that matters. */
+const RATE_WINDOW_MS = 100;
+/** Between two writes of a busy link. Source: measured at 1,000 streams: tokens arrive five times sooner than without. */
+const BUSY_PAUSE_MS = 1;
 
 /** Time for what was sent to leave before a closed stream is aborted. Source: guess: the slowest path with a full window. */
 const CLOSE_MS_MAX = 5_000;
@@ -39,16 +47,22 @@ export class LiveLink {
   readonly #stream: ByteStream;
   readonly #events: LiveLinkEvents;
   readonly #counters: LinkCounters;
+  readonly #clock: PlaneClock;
+  #rateSinceMs: number;
+  #rateBytes = 0;
+  #busy = false;
   #writable = true;
   #closed = false;
-  #immediate: NodeJS.Immediate | undefined;
-  #ticking = false;
+  #cancelFlush: (() => void) | undefined;
 
   constructor(options: {
     readonly stream: ByteStream;
     readonly events: LiveLinkEvents;
     readonly counters: LinkCounters;
+    readonly clock: PlaneClock;
   }) {
+    this.#clock = options.clock;
+    this.#rateSinceMs = options.clock.nowMs();
     this.#stream = options.stream;
     this.#events = options.events;
     this.#counters = options.counters;
@@ -81,21 +95,16 @@ export class LiveLink {
 
   /** Sends with the rest of this turn. */
   flushSoon(): void {
-    if (this.#closed) return;
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = undefined;
+    if (this.#closed || this.#cancelFlush !== undefined) return;
+    const flush = (): void => {
+      this.#cancelFlush = undefined;
       this.#flush();
-    });
-  }
-
-  /** Sends as soon as the work at hand is done. */
-  flushNow(): void {
-    if (this.#closed || this.#ticking) return;
-    this.#ticking = true;
-    process.nextTick(() => {
-      this.#ticking = false;
-      this.#flush();
-    });
+    };
+    if (this.#busy) this.#cancelFlush = this.#clock.after(BUSY_PAUSE_MS, flush);
+    else {
+      const immediate = setImmediate(flush);
+      this.#cancelFlush = () => clearImmediate(immediate);
+    }
   }
 
   /** Sends what waits, then closes. */
@@ -135,6 +144,7 @@ export class LiveLink {
     if (bytes === undefined) return;
     this.#counters.writes += 1;
     this.#counters.bytesSent += bytes.length;
+    this.#measure(bytes.length);
     try {
       this.#writable = this.#stream.send(bytes);
     } catch (error) {
@@ -144,10 +154,19 @@ export class LiveLink {
     if (this.#writable && this.link.ready) this.flushSoon();
   }
 
+  #measure(bytes: number): void {
+    this.#rateBytes += bytes;
+    const elapsedMs = this.#clock.nowMs() - this.#rateSinceMs;
+    if (elapsedMs < RATE_WINDOW_MS) return;
+    this.#busy = this.#rateBytes > BUSY_BYTES_PER_MS * elapsedMs;
+    this.#rateSinceMs += elapsedMs;
+    this.#rateBytes = 0;
+  }
+
   #end(reason: string, fault: boolean): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearImmediate(this.#immediate);
+    this.#cancelFlush?.();
     if (fault) this.#counters.linksLost += 1;
     this.#events.closed(reason, fault);
   }

@@ -6,6 +6,7 @@
 import { isLast } from './messages.ts';
 import type { Answer, Ask, Control } from './messages.ts';
 import type { NodeId } from '../ids.ts';
+import type { PlaneClock } from './alarm.io.ts';
 import type { Opening, ServerLine } from './asking.io.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { decodeOpen, encodeOpen } from './job-codec.ts';
@@ -15,6 +16,7 @@ import { failure } from '../errors.ts';
 import { INFERENCE } from '../params.ts';
 
 export interface PeerLinkPorts {
+  readonly clock: PlaneClock;
   readonly serving: Serving;
   readonly counters: LinkCounters;
   heard(link: PeerLink): void;
@@ -45,7 +47,7 @@ export class PeerLink implements LiveLinkEvents {
     this.openedBy = options.openedBy;
     this.#ports = options.ports;
     const { stream, ports } = options;
-    this.#live = new LiveLink({ stream, events: this, counters: ports.counters });
+    this.#live = new LiveLink({ stream, events: this, counters: ports.counters, clock: ports.clock });
   }
 
   get closedNow(): boolean {
@@ -62,7 +64,7 @@ export class PeerLink implements LiveLinkEvents {
     const channel = this.#live.link.open(body);
     if (channel === undefined) return refused(opening, { code: 'busy', message: 'the link to that node is full' });
     this.#openings.set(channel, opening);
-    this.#live.flushNow();
+    this.#live.flushSoon();
     return {
       credit: (tokens) => {
         this.#live.link.credit(channel, tokens);
@@ -71,7 +73,7 @@ export class PeerLink implements LiveLinkEvents {
       cancel: () => {
         this.#openings.delete(channel);
         this.#live.link.cancel(channel);
-        this.#live.flushNow();
+        this.#live.flushSoon();
       },
     };
   }
@@ -141,17 +143,16 @@ export class PeerLink implements LiveLinkEvents {
 
   #lineOf(channel: number): AskerLine {
     return {
-      answer: (answer, haste) => {
+      answer: (answer) => {
         this.#live.link.answer(channel, answer);
         if (isLast(answer)) this.#served.delete(channel);
-        if (haste === 'now') this.#live.flushNow();
-        else if (haste === 'soon') this.#live.flushSoon();
+        // The first token, or a sign of life within a second, brings the acceptance along: it needs no write of its own.
+        if (answer.type !== 'accepted') this.#live.flushSoon();
         if (isLast(answer)) this.#idleSoon();
       },
-      tokensWaiting: (served, urgent) => {
+      tokensWaiting: (served) => {
         this.#waiting.set(served, channel);
-        if (urgent) this.#live.flushNow();
-        else this.#live.flushSoon();
+        this.#live.flushSoon();
       },
     };
   }

@@ -213,8 +213,9 @@ export class Peers {
   }
 
   #adopt(peer: Peer, stream: ByteStream, openedBy: 'us' | 'them'): void {
-    const { serving, counters } = this.#ports;
+    const { clock, serving, counters } = this.#ports;
     const ports = {
+      clock,
       serving,
       counters,
       heard: () => this.#heard(peer),

@@ -40,8 +40,8 @@ export type ServeInput =
 
 export type ServeEffect =
   | { readonly type: 'answer'; readonly answer: Answer }
-  /** Call `takeTokens` when the link has room; at once if `urgent`. */
-  | { readonly type: 'tokens-waiting'; readonly urgent: boolean }
+  /** Call `takeTokens` when the link has room. */
+  | { readonly type: 'tokens-waiting' }
   | { readonly type: 'start-engine' }
   | { readonly type: 'grant'; readonly tokens: number }
   | { readonly type: 'cancel-engine' }
@@ -58,7 +58,7 @@ export interface ServeSetup {
 }
 
 const NOTHING: readonly ServeEffect[] = [];
-const TOKENS_WAITING: readonly ServeEffect[] = [{ type: 'tokens-waiting', urgent: false }];
+const TOKENS_WAITING: readonly ServeEffect[] = [{ type: 'tokens-waiting' }];
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class ServeSession {
@@ -201,10 +201,7 @@ export class ServeSession {
     this.#firstTokenAtMs = nowMs;
     const promptTokens = this.#promptTokens === 0 ? this.#setup.promptTokensEstimate : this.#promptTokens;
     const elapsedMs = nowMs - this.#startedAtMs;
-    return [
-      { type: 'tokens-waiting', urgent: true },
-      { type: 'report-first-token', promptTokens, elapsedMs },
-    ];
+    return [{ type: 'tokens-waiting' }, { type: 'report-first-token', promptTokens, elapsedMs }];
   }
 
   /** How an engine's tokens break its contract; '' = they do not. */

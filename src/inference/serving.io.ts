@@ -16,14 +16,11 @@ import { type DecodedOpen, type OpenBody, promptBytesOf } from './job-codec.ts';
 import type { Answer, TokensAnswer } from './messages.ts';
 import { type ServeEffect, type ServeInput, ServeSession } from './serve-session.ts';
 
-/** now: a person waits for it. soon: with the rest of this turn. next: with whatever is said next. */
-export type Haste = 'now' | 'soon' | 'next';
-
 /** The way back to whoever asked. */
 export interface AskerLine {
-  answer(answer: Answer, haste: Haste): void;
+  answer(answer: Answer): void;
   /** Call `served.takeTokens()` when there is room for it. */
-  tokensWaiting(served: Served, urgent: boolean): void;
+  tokensWaiting(served: Served): void;
 }
 
 export interface ServingPorts {
@@ -127,7 +124,7 @@ export class Serving {
   /** Takes a request in, or answers at once why not. */
   open(from: NodeId, line: AskerLine, decoded: DecodedOpen): Served | undefined {
     if (decoded.type === 'rejected') {
-      line.answer({ type: 'refused', failure: decoded.failure, load: undefined }, 'now');
+      line.answer({ type: 'refused', failure: decoded.failure, load: undefined });
       return undefined;
     }
     const { open } = decoded;
@@ -201,10 +198,10 @@ export class Serving {
     const { requestId } = open;
     switch (effect.type) {
       case 'answer':
-        served.line.answer(effect.answer, haste(effect.answer));
+        served.line.answer(effect.answer);
         return;
       case 'tokens-waiting':
-        served.line.tokensWaiting(served, effect.urgent);
+        served.line.tokensWaiting(served);
         return;
       case 'start-engine':
         this.#start(served);
@@ -251,12 +248,6 @@ export class Serving {
     if (this.#served.get(key) === served) this.#served.delete(key);
     this.#ports.ended();
   }
-}
-
-/** The first token, or a sign of life within a second, brings the acceptance along: it needs no frame of its own. */
-function haste(answer: Answer): Haste {
-  if (answer.type === 'accepted') return 'next';
-  return answer.type === 'progress' ? 'soon' : 'now';
 }
 
 /** Token ids mean something only to the very same weights; the text always does. */

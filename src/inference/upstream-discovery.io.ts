@@ -32,6 +32,8 @@ export interface DiscoveryOptions {
   readonly slots: number;
   readonly contextTokens: number;
   readonly onModelsChanged: () => void;
+  /** The list cannot be had, and why; or it can be had again (undefined). Once for each change. */
+  readonly onProblem: (problem: string | undefined) => void;
 }
 
 /** Of a list or of one model's description (a template and a licence are in it). Source: guess. */
@@ -43,7 +45,8 @@ const SLOTS_DEFAULT = 4;
 
 type Family = 'llama-server' | 'lm-studio' | 'ollama' | 'other';
 type Fetched =
-  { readonly type: 'value'; readonly value: unknown } | { readonly type: 'problem'; readonly problem: string };
+  | { readonly type: 'value'; readonly value: unknown }
+  | { readonly type: 'problem'; readonly problem: string; readonly mend?: string };
 
 export class Discovery {
   readonly #options: DiscoveryOptions;
@@ -51,6 +54,7 @@ export class Discovery {
   #models: readonly UpstreamModel[] = [];
   #limits = new Map<string, ModelLimits>();
   #problem: string | undefined;
+  #toldProblem: string | undefined;
   #family: Family | undefined;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -109,7 +113,8 @@ export class Discovery {
     const list = fetched.type === 'value' ? parseModelList(fetched.value) : undefined;
     if (list === undefined) {
       const why = fetched.type === 'problem' ? fetched.problem : 'the answer is no list of models';
-      this.#problem = `upstream ${this.#options.name}: GET ${this.#options.url.origin}${apiPath}/models: ${why}. Start that server or correct its base url.`;
+      const mend = fetched.type === 'problem' ? fetched.mend : undefined;
+      this.#problem = `upstream ${this.#options.name}: GET ${this.#options.url.origin}${apiPath}/models: ${why}. ${mend ?? 'Start that server or correct its base url'}.`;
       this.#failures += 1;
       this.#family = undefined;
     } else {
@@ -132,6 +137,10 @@ export class Discovery {
   }
 
   #tell(): void {
+    if (this.#problem !== this.#toldProblem) {
+      this.#toldProblem = this.#problem;
+      this.#options.onProblem(this.#problem);
+    }
     const now = JSON.stringify(this.models());
     if (now === this.#told) return;
     this.#told = now;
@@ -220,7 +229,7 @@ export class Discovery {
       const text = await boundedText(response.body);
       if (response.statusCode >= 300 && response.statusCode < 400)
         return { type: 'problem', problem: `redirected (${response.statusCode}), and redirects are never followed` };
-      if (response.statusCode !== 200) return { type: 'problem', problem: `status ${response.statusCode}` };
+      if (response.statusCode !== 200) return statusProblem(response.statusCode);
       if (text === undefined) return { type: 'problem', problem: `more than ${REPLY_BYTES_MAX} bytes` };
       const value = parseJson(text);
       return value === undefined ? { type: 'problem', problem: 'the answer is no JSON' } : { type: 'value', value };
@@ -229,6 +238,13 @@ export class Discovery {
       return { type: 'problem', problem };
     }
   }
+}
+
+function statusProblem(status: number): Fetched {
+  const problem = `status ${status}`;
+  return status === 401 || status === 403
+    ? { type: 'problem', problem, mend: 'Set the api key that it wants' }
+    : { type: 'problem', problem };
 }
 
 /** Undefined when it is too long; the connection is then destroyed by leaving the loop. */

@@ -54,6 +54,8 @@ export interface UpstreamOptions {
   readonly models?: readonly string[];
   readonly timeouts?: Partial<UpstreamTimeouts>;
   readonly onModelsChanged?: () => void;
+  /** The server cannot be asked for its models, and what to do; or it can be again (undefined). Once for each change. */
+  readonly onProblem?: (problem: string | undefined) => void;
 }
 
 export interface UpstreamEngine extends Engine {
@@ -116,6 +118,7 @@ class HttpUpstreamEngine implements UpstreamEngine {
       slots: options.slots ?? 0,
       contextTokens: options.contextTokens ?? 0,
       onModelsChanged: () => options.onModelsChanged?.(),
+      onProblem: (problem) => options.onProblem?.(problem),
     });
     void this.refresh();
   }
@@ -149,7 +152,8 @@ class HttpUpstreamEngine implements UpstreamEngine {
   #refusal(model: UpstreamModel): Failure | undefined {
     if (this.#closed) return failure('draining', 'the engine is closed');
     const slots = this.#discovery.slotsOf(model.upstreamName);
-    const used = [...this.#running].filter((running) => running.model === model.model).length;
+    let used = 0;
+    for (const running of this.#running) if (running.model === model.model) used += 1;
     return used < slots
       ? undefined
       : failure('busy', `all ${slots} slots of ${model.model} at upstream ${this.#options.name} are taken`);

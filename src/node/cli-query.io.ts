@@ -3,20 +3,16 @@
  * the `node.json` that it left, and say what to do when there is none. Data goes to stdout, as a table for people or as
  * JSON for programs.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeRow, NodeStatus } from '../api/status.ts';
 import { encodeInvite } from '../discovery/invite.ts';
 import { loadSwarmKey } from '../discovery/swarm-key.io.ts';
 import { shortNodeId } from '../ids.ts';
-import type { NodeFile } from './cli-up.io.ts';
 import { EXIT_UNAVAILABLE, fail } from './exit.io.ts';
-import { readSettings, type Settings } from './settings.io.ts';
+import { askNode, readNodeFile } from './node-file.io.ts';
+import { readSettings } from './settings.io.ts';
 import { describeOrigin, EXIT_CONFIG } from './config.ts';
 import { OPTION_KEYS } from './config-schema.ts';
-
-/** Source: guess: a node on this machine answers in a few milliseconds. */
-const ANSWER_MS_MAX = 3_000;
 
 /** How long a link that was asked for is good for. Source: guess: a day. */
 const INVITE_SECONDS = 24 * 3_600;
@@ -29,11 +25,20 @@ export interface QueryCommand {
 export async function status({ flags, json }: QueryCommand): Promise<number> {
   const settings = readSettings(flags);
   if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
-  const node = await readNodeFile(settings);
-  const answer = node === undefined ? undefined : await ask(`${node.api}/api/status`);
-  if (answer === undefined)
+  const node = await readNodeFile(settings.paths.state);
+  const answer = node === undefined ? undefined : await askNode(node, '/api/status');
+  if (node === undefined || answer === undefined)
     return fail(['no node runs on this machine with these settings: start one with `skein up`'], EXIT_UNAVAILABLE);
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : statusText(answer));
+  if (answer.status === 401)
+    return fail(
+      [`the node at ${node.api} wants an API key, which this command has not: ask ${node.api}/api/status with one`],
+      EXIT_UNAVAILABLE,
+    );
+  if (!answer.ok) return fail([`the node at ${node.api} answered with status ${answer.status}`], EXIT_UNAVAILABLE);
+  // Our own node's answer, of our own version.
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion
+  const mesh = (await answer.json()) as NodeStatus;
+  process.stdout.write(json ? `${JSON.stringify(mesh)}\n` : statusText(mesh));
   return 0;
 }
 
@@ -49,7 +54,7 @@ export async function invite({ flags, json }: QueryCommand): Promise<number> {
   if (key.type === 'refused') return fail([key.message], EXIT_CONFIG);
   if (key.type === 'missing')
     return fail([`${key.path}: there is no swarm key yet: \`skein up\` makes one`], EXIT_UNAVAILABLE);
-  const node = await readNodeFile(settings);
+  const node = await readNodeFile(settings.paths.state);
   if (node === undefined)
     process.stderr.write(
       'skein: no node runs on this machine, so that the link holds no address: the other machine must find one by itself (mDNS, --bootstrap)\n',
@@ -75,51 +80,6 @@ export async function printConfig({ flags, json }: QueryCommand): Promise<number
     );
   }
   return 0;
-}
-
-async function readNodeFile(settings: Settings): Promise<NodeFile | undefined> {
-  try {
-    const file: unknown = JSON.parse(await readFile(join(settings.paths.state, 'node.json'), 'utf8'));
-    return isNodeFile(file) && isRunning(file.pid) ? file : undefined;
-  } catch {
-    // No file, or half of one: no node of ours runs here.
-    return undefined;
-  }
-}
-
-function isNodeFile(file: unknown): file is NodeFile {
-  return (
-    typeof file === 'object' &&
-    file !== null &&
-    'api' in file &&
-    typeof file.api === 'string' &&
-    'pid' in file &&
-    typeof file.pid === 'number' &&
-    'addresses' in file &&
-    Array.isArray(file.addresses)
-  );
-}
-
-/** A node that was killed left its file behind. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function ask(url: string): Promise<NodeStatus | undefined> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
-    // Our own node's answer, of our own version.
-    // eslint-disable-next-line typescript/no-unsafe-type-assertion
-    return response.ok ? ((await response.json()) as NodeStatus) : undefined;
-  } catch {
-    // Not running after all.
-    return undefined;
-  }
 }
 
 function statusText(mesh: NodeStatus): string {

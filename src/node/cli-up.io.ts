@@ -3,18 +3,16 @@
  * first signal drains (no new work, running answers finish, a signed goodbye), the second ends at once. A node that runs
  * leaves `node.json` in its state directory, by which the other commands find it.
  */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Invite, decodeInvite, encodeInvite } from '../discovery/invite.ts';
 import { createSwarmKey, loadSwarmKey, storeSwarmKey } from '../discovery/swarm-key.io.ts';
 import { formatFingerprint, type SwarmKey } from '../discovery/swarm-key.ts';
-import { replaceFile } from '../state-file.io.ts';
-
 import { EXIT_CONFIG } from './config.ts';
 import { loadIdentity } from './identity.io.ts';
 import { type RunningNode, startNode } from './node.io.ts';
 import type { Ready } from './node-process.io.ts';
 import { EXIT_UNAVAILABLE, fail } from './exit.io.ts';
+import { askNode, readNodeFile, removeNodeFile, writeNodeFile } from './node-file.io.ts';
 import { readSettings, type Settings } from './settings.io.ts';
 import { createLogger, type Logger } from './telemetry.io.ts';
 
@@ -32,14 +30,6 @@ export interface UpCommand {
   readonly link?: string;
 }
 
-/** What `skein up` leaves for the other commands of this machine. */
-export interface NodeFile {
-  readonly pid: number;
-  readonly api: string;
-  readonly node: string;
-  readonly addresses: readonly string[];
-}
-
 export async function up(command: UpCommand): Promise<number> {
   const settings = readSettings(command.flags);
   if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
@@ -47,6 +37,8 @@ export async function up(command: UpCommand): Promise<number> {
   const log = createLogger({ level: options.logLevel, format: options.logFormat });
   for (const warning of settings.warnings) log.warn(warning);
   watchForBugs(log);
+  const other = await runningNode(settings.paths.state);
+  if (other !== undefined) return fail([other], EXIT_UNAVAILABLE);
   const membership = await openMembership(settings, command.link);
   if (membership.type === 'refused') return fail([membership.message], EXIT_CONFIG);
   for (const warning of membership.warnings) log.warn(warning);
@@ -65,16 +57,20 @@ export async function up(command: UpCommand): Promise<number> {
   });
   if (started.type === 'unavailable') return fail([started.message], EXIT_UNAVAILABLE);
   const ready = readyOf(started.node, { node: identity.identity.node, name: options.name, key: membership.key });
-  const nodeFile = join(settings.paths.state, 'node.json');
-  const { pid } = process;
-  await replaceFile(
-    nodeFile,
-    `${JSON.stringify({ pid, api: ready.api, node: ready.node, addresses: ready.addresses } satisfies NodeFile)}\n`,
-  );
+  const { state } = settings.paths;
+  const { api, node, addresses } = ready;
+  await writeNodeFile(state, { pid: process.pid, api, node, addresses: reachableFirst(addresses) });
   // Before anybody is told that the node is ready: whoever reads that may send a signal at once.
-  const stopped = stopOnSignal(started.node, { nodeFile, json: command.json });
+  const stopped = stopOnSignal(started.node, { state, json: command.json });
   process.stdout.write(command.json ? `${JSON.stringify(ready)}\n` : banner(ready));
   return stopped;
+}
+
+/** Two nodes with one key would take each other's place in the mesh, over and over. */
+async function runningNode(stateDirectory: string): Promise<string | undefined> {
+  const file = await readNodeFile(stateDirectory);
+  if (file === undefined || (await askNode(file, '/livez')) === undefined) return undefined;
+  return `a node runs here already (process ${file.pid}, API ${file.api}): stop it first, or give this one a directory of its own with --home`;
 }
 
 type Membership =
@@ -167,14 +163,14 @@ function banner({ name, api, swarm, models, invite, addresses }: Ready): string 
 /** Resolves when the node is down. */
 async function stopOnSignal(
   node: RunningNode,
-  { nodeFile, json }: { readonly nodeFile: string; readonly json: boolean },
+  { state, json }: { readonly state: string; readonly json: boolean },
 ): Promise<number> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(EXIT_INTERRUPTED));
   if (!json) process.stdout.write('Stopping: running answers finish first. Ctrl-C again ends at once.\n');
-  await rm(nodeFile, { force: true });
+  await removeNodeFile(state);
   await node.stop();
   return 0;
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { unreachable } from '../assert.ts';
+import { parseUpstreamUrl } from '../inference/upstream-request.ts';
 import { INFERENCE } from '../params.ts';
 import {
   type NodeOptions,
@@ -80,7 +81,8 @@ function expected(kind: OptionKind): string {
 
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
+  // A password in an address is not for a log.
+  const text = JSON.stringify(value).replaceAll(/\/\/[^/@"]*@/g, '//...@');
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
 }
 
@@ -136,7 +138,10 @@ const UPSTREAM_FIELDS = 'name, url, api-key-file, api-key-env, slots, context-to
 
 const UPSTREAM = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
-  url: z.url({ protocol: /^https?$/ }),
+  url: z.string().superRefine((text, context) => {
+    const parsed = parseUpstreamUrl(text);
+    if (parsed.type === 'invalid') context.addIssue(parsed.failure.message);
+  }),
   apiKeyFile: z.string().regex(FORMS.path.pattern).optional(),
   apiKeyEnv: z
     .string()

@@ -1,9 +1,10 @@
 /**
  * The engines of a node, as its settings ask for them: model files through llama.cpp, and other servers as upstreams.
  * What cannot be served (a corrupt file, a server that is down) is an offer in the state `failed` with its reason, never a
- * node that does not start. Says when the list of offers changes.
+ * node that does not start. Says when the list of offers changes, and tells the owner once of each thing that is wrong.
  */
 import { readFile } from 'node:fs/promises';
+import type { ModelId } from '../ids.ts';
 import { DEFAULT_MODEL_ID } from '../inference/default-model.ts';
 import { EngineSet } from '../inference/engine-set.ts';
 import { LlamaEngine } from '../inference/llama/llama-engine.io.ts';
@@ -44,15 +45,30 @@ export async function openEngines({
       onMessage('info', `reading ${path} once to know its digest (${Math.round(sizeBytes / 1e6)} MB)`),
   });
   const files = options.defaultModel ? stored : stored.filter(({ model }) => model !== DEFAULT_MODEL_ID);
-  for (const { problem } of files) if (problem !== undefined) onMessage('warn', problem);
+  const told = new Map<ModelId, string | undefined>();
+  const tellProblems = (
+    models: readonly { readonly model: ModelId; readonly problem?: string | undefined }[],
+  ): void => {
+    for (const { model, problem } of models) {
+      if (problem !== undefined && problem !== told.get(model)) onMessage('warn', problem);
+      told.set(model, problem);
+    }
+  };
+  tellProblems(files);
+  // It may say that something changed before its constructor is through.
+  const engines: { llama?: LlamaEngine } = {};
   const llama = new LlamaEngine({
     models: files,
     slots: options.engineSlots,
     contextTokens: options.engineContextTokensMax,
     ...(options.engineThreads > 0 ? { maxThreads: options.engineThreads } : {}),
     preload: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= PRELOAD_BYTES_MAX,
-    onModelsChanged,
+    onModelsChanged: () => {
+      tellProblems(engines.llama?.models() ?? []);
+      onModelsChanged();
+    },
   });
+  engines.llama = llama;
   const upstreams = await Promise.all(
     options.upstreams.map(async (upstream) => openUpstream(upstream, { environment, onModelsChanged, onMessage })),
   );
@@ -77,6 +93,10 @@ async function openUpstream(upstream: UpstreamOptions, context: UpstreamContext)
     ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(models === undefined ? {} : { models }),
     onModelsChanged: context.onModelsChanged,
+    onProblem: (problem) => {
+      if (problem === undefined) context.onMessage('info', `upstream ${name} answers again`);
+      else context.onMessage('warn', problem);
+    },
   });
 }
 

@@ -215,6 +215,8 @@ export class Mesh {
       this.#book.connected(input.node, input.address, nowMs);
       this.#peersChanged = true;
     } else if (input.type === 'connection-lost') this.#book.lost(input.node, nowMs);
+    // A snapshot's messages are not judged one by one, and may be all that a late joiner hears for half a minute.
+    else if (input.type === 'snapshot-received') this.#learnAddresses(nowMs);
   }
 
   #gossiped(step: GossipStep, nowMs: number): void {

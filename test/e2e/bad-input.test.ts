@@ -96,6 +96,26 @@ describe('the command line', function () {
     assert.match(node.errors(), /broken\.gguf/);
   });
 
+  it('starts no second node with the identity of one that runs, and says where that is', async () => {
+    const node = await startNode({ args: ['--no-default-model'] });
+    const second = await runSkein(['up', ...QUIET, '--api-port', '0'], { home: node.home });
+    assert.equal(second.code, 69);
+    assert.match(second.err, new RegExp(`process ${node.pid}, API ${node.api}`));
+    assert.match(second.err, /--home/);
+    const status = await runSkein(['status', '--json'], { home: node.home });
+    assert.equal(status.code, 0, status.err);
+    await node.end('SIGKILL');
+    // What the killed one left behind is no obstacle.
+    await startNode({ home: node.home, args: ['--no-default-model'] });
+  });
+
+  it('does not take a node that wants an API key for none', async () => {
+    const node = await startNode({ args: ['--no-default-model', '--api-key-hash', 'ab'.repeat(32)] });
+    const { code, err } = await runSkein(['status'], { home: node.home });
+    assert.equal(code, 69);
+    assert.match(err, /wants an API key/);
+  });
+
   it('ends with 0 on the first signal, and at once on the second while answers run', async () => {
     const idle = await startNode({ args: ['--no-default-model'] });
     assert.equal(await idle.end('SIGINT'), 0);

@@ -80,10 +80,10 @@ describe('a request at the serving node', () => {
     const bench = new Bench();
     bench.step(ADMITTED, 100);
     assert.deepEqual(bench.engine(tokens(5, 'a'), 350), [
-      { type: 'tokens-waiting', urgent: true },
+      { type: 'tokens-waiting' },
       { type: 'report-first-token', promptTokens: 25, elapsedMs: 250 },
     ]);
-    assert.deepEqual(bench.engine(tokens(6, 'b')), [{ type: 'tokens-waiting', urgent: false }]);
+    assert.deepEqual(bench.engine(tokens(6, 'b')), [{ type: 'tokens-waiting' }]);
     bench.engine(tokens(7, ''));
     const merged = { type: 'tokens', position: 5, tokens: 3, tokenIds: [5, 6, 7], text: 'ab' };
     assert.deepEqual(bench.session.takeTokens(0), merged);

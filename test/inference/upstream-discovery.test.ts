@@ -153,6 +153,25 @@ describe('the models that the upstream engine offers', () => {
     assert.equal(engine.models()[0]?.state, 'ready');
   });
 
+  it('tell once that and why the list cannot be had, with the mend that fits, and once that it can be again', async () => {
+    let status = 500;
+    const { baseUrl } = await server({
+      'GET /v1/models': (response: ServerResponse) => response.writeHead(status).end('{"data":[]}'),
+    });
+    const told: (string | undefined)[] = [];
+    const engine = await engineAt(baseUrl, { onProblem: (problem) => told.push(problem) });
+    await engine.refresh();
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /status 500\. Start that server or correct its base url\.$/);
+    status = 401;
+    await engine.refresh();
+    assert.match(told[1] ?? '', /status 401\. Set the api key that it wants\.$/);
+    status = 200;
+    await engine.refresh();
+    await engine.refresh();
+    assert.deepEqual(told.slice(2), [undefined]);
+  });
+
   it('are looked at again by themselves, before and after they fail', async () => {
     const first = await server({});
     let changed: (() => void) | undefined;

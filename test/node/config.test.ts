@@ -188,6 +188,8 @@ describe('settings', () => {
     { flags: { apiAllowedOrigin: ['https://chat.example/'] }, fits: false },
     { flags: { upstream: ['http://127.0.0.1:8000/v1'] }, fits: true },
     { flags: { upstream: ['ftp://127.0.0.1/v1'] }, fits: false },
+    { flags: { upstream: ['http://127.0.0.1:8000/v1?key=x'] }, fits: false },
+    { flags: { upstream: ['http://me:secret@127.0.0.1:8000/v1'] }, fits: false },
     { flags: { upstream: ['not a url'] }, fits: false },
   ];
   for (const { flags, fits } of boundaries)

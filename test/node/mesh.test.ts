@@ -7,7 +7,7 @@ import { Prng } from '../../src/prng.ts';
 import { nodeNumber, signAs, swarm, verifyHash } from '../gossip/signing.ts';
 
 const MODEL = must(parseModelId('m'));
-const [A, B] = [nodeNumber(1), nodeNumber(2)];
+const [A, B, C] = [nodeNumber(1), nodeNumber(2), nodeNumber(3)];
 
 describe('the core of a node', () => {
   it('places a request on itself when it alone offers the model', () => {
@@ -126,6 +126,17 @@ describe('the core of a node', () => {
     assert.deepEqual(dialsOf(node.first), [['/ip4/127.0.0.1/tcp/4100']]);
     node.step({ type: 'dial-failed', address: '/ip4/127.0.0.1/tcp/4100', reason: 'refused' });
     assert.deepEqual(dialsOf(node.pass(2_000)), [['/ip4/127.0.0.1/tcp/4100']]);
+  });
+
+  it('dials members of whom it knows from a snapshot only', () => {
+    const [late, member, other] = [new TestNode(A), new TestNode(B), new TestNode(C)];
+    other.step({ type: 'listening', addresses: ['/ip4/127.0.0.1/tcp/3'] });
+    connect(member, other);
+    const opened = late.step({ type: 'connection-opened', node: B, address: '/ip4/127.0.0.1/tcp/2' });
+    const snapshots = [...opened, ...late.pass(100)].filter(({ type }) => type === 'request-snapshot');
+    assert.equal(snapshots.length, 1);
+    const caused = exchange(snapshots, late, member);
+    assert.deepEqual(dialsOf([...caused, ...late.pass(2_000)]), [['/ip4/127.0.0.1/tcp/3']]);
   });
 
   it('routes nothing to others by a view that is from before a sleep', () => {
