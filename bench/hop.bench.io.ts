@@ -47,12 +47,12 @@ const SHAPES: readonly Shape[] = [
   },
   {
     title: '50 streams of 20 tok/s',
-    job: { streams: 50, requests: 100, tokens: 40, stream: true, spreadMs: 1_000 },
+    job: { streams: 50, requests: 150, tokens: 20, stream: true, spreadMs: 1_000 },
     tokensPerSecond: 20,
   },
   {
     title: '200 streams of 20 tok/s',
-    job: { streams: 200, requests: 400, tokens: 40, stream: true, spreadMs: 1_000 },
+    job: { streams: 200, requests: 600, tokens: 30, stream: true, spreadMs: 1_000 },
     tokensPerSecond: 20,
   },
   {
@@ -62,7 +62,7 @@ const SHAPES: readonly Shape[] = [
   },
   {
     title: '1,000 streams of 20 tok/s',
-    job: { streams: 1_000, requests: 1_000, tokens: 60, stream: true, spreadMs: 1_000 },
+    job: { streams: 1_000, requests: 1_000, tokens: 120, stream: true, spreadMs: 2_000 },
     tokensPerSecond: 20,
   },
 ];
