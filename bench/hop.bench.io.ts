@@ -104,7 +104,7 @@ async function startTargets(
   await mkdir(join(folder, 'b'), { recursive: true });
   const upstream = spawn(
     process.execPath,
-    [fakeUpstream, '--port', '0', '--tokens-per-second', String(tokensPerSecond), '--stamp'],
+    [fakeUpstream, '--tokens-per-second', String(tokensPerSecond), '--tokens', '1000', '--stamp'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   stops.push(async () => end(upstream));

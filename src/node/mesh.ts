@@ -28,6 +28,9 @@ const CONNECTIONS_MAX = 32;
 /** Least time between two writes of the known peers. Source: guess: a disk is not worn out, and a crash loses little. */
 const PERSIST_INTERVAL_MS = 5_000;
 
+/** Between two measurements of the round trip to those we beat for. Source: guess: paths change in minutes. */
+const MEASURE_INTERVAL_MS = 10_000;
+
 /** When a client may try again while the view is fetched after a sleep. Source: guess: a round trip and a little. */
 const STALE_RETRY_MS = 1_000;
 
@@ -49,6 +52,7 @@ export class Mesh {
   #effects: Effect[] = [];
   #gossipWakeAtMs: number;
   #dialAtMs = -Infinity;
+  #measuredAtMs = -Infinity;
   #listening: readonly string[] = [];
   #loadsAtMs = -Infinity;
   #loadsChanged = false;
@@ -224,11 +228,22 @@ export class Mesh {
     let newAddresses = false;
     for (const effect of step.effects) {
       this.#effects.push(effect);
+      if (effect.type === 'send-heartbeat') this.#measureWays(effect.to, nowMs);
       if (effect.type === 'judge-message' && effect.verdict === 'accept' && effect.reason === 'capability')
         newAddresses = true;
       if (effect.type === 'member-changed' && effect.verdict === 'left') this.#book.left(effect.node, nowMs);
     }
     if (newAddresses) this.#learnAddresses(nowMs);
+  }
+
+  /** Heartbeats need no answer; now and then one is asked for, because placement wants the round trip. */
+  #measureWays(nodes: readonly NodeId[], nowMs: number): void {
+    const isDue = nowMs >= this.#measuredAtMs + MEASURE_INTERVAL_MS;
+    if (isDue) this.#measuredAtMs = nowMs;
+    for (const node of nodes) {
+      if (isDue || this.#gossip.member(node, nowMs)?.rttMs === undefined)
+        this.#effects.push({ type: 'send-ping', to: node });
+    }
   }
 
   #learnAddresses(nowMs: number): void {
