@@ -115,7 +115,7 @@ describe('a mesh of three processes', function () {
 
   it('sees a graceful leave at once, as a leave', async () => {
     const leaver = await startNode({ command: ['join', mesh[0]?.invite ?? ''] });
-    await untilAllAlive([...mesh, leaver]).catch(() => undefined);
+    await untilAllAlive([...mesh, leaver]);
     assert.equal(await leaver.end('SIGINT'), 0);
     await Promise.all(
       mesh.map(async (node) =>
