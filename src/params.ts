@@ -98,10 +98,11 @@ export const INFERENCE = {
   requestsPerLinkMax: 2_048,
   /** Tokens a server may send before the client's node grants more. Source: guess: about 5 s of a fast stream. */
   creditTokens: 256,
-  /** A sign of life at least this often while a request waits. Source: guess, under stallAfterMs / 3. */
-  progressIntervalMs: 1_000,
-  /** Silence of a serving node, keep-alives included, after which the answer goes on elsewhere. Source: guess: three missed signs. */
-  stallAfterMs: 4_000,
+  /** A sign of life at least this often while a request waits. Source: as often as a heartbeat. */
+  progressIntervalMs: 500,
+  /** Silence of a serving node, keep-alives included, after which the answer goes on elsewhere. Source: the silence that makes a
+   *  suspect (LIVENESS.suspectAfterMs): the same evidence over the same kind of path. */
+  stallAfterMs: 2_600,
   /** Nodes an answer may move through. Source: guess. */
   failoversMax: 8,
   /** A cancelled request frees its slot within this. Source: requirement. */

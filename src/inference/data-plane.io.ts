@@ -1,21 +1,19 @@
 /**
  * The data plane of a node: everything between the API's `ChatService` and the engines, here and on other nodes. It joins
- * the asking side, the serving side and the links, carries out the mesh's effects that concern requests and signs of
- * life, and reports back what changes a decision. A request that is placed on this node takes the same way through
- * the same sessions, only without a wire. Tokens never reach the mesh.
+ * the pure `RequestPlane` (asking and serving) with the real links, and carries out the mesh's effects that concern
+ * requests and signs of life. Tokens never reach the mesh.
  */
-import { unreachable } from '../assert.ts';
-import { failure } from '../errors.ts';
 import type { ModelId, NodeId } from '../ids.ts';
 import type { Effect, Input } from '../node/events.ts';
-import type { PlaneClock } from './alarm.io.ts';
-import { type AskedSummary, Asking, type Opening, type ServerLine } from './asking.io.ts';
+import type { PlaneClock } from './alarm.ts';
+import type { AskedSummary } from './asking.ts';
 import type { ByteStream } from './byte-stream.ts';
 import type { ChatEvent, ChatRequest, ChatRun, ChatService } from './chat.ts';
 import type { Engine } from './engine.ts';
 import type { LinkCounters } from './link.io.ts';
 import { Peers } from './peers.io.ts';
-import { type ServedSummary, Serving } from './serving.io.ts';
+import { type RequestEffectOfMesh, RequestPlane } from './request-plane.ts';
+import type { ServedSummary } from './serving.ts';
 
 /** The protocol of a link; register it with at least two streams each way for every connection. */
 export const LINK_PROTOCOL = '/skein/link/1';
@@ -33,13 +31,7 @@ export interface DataPlaneOptions {
   readonly clock?: PlaneClock;
 }
 
-type DataPlaneEffect = Extract<
-  Effect,
-  {
-    readonly type:
-      'send-heartbeat' | 'send-ping' | 'dispatch' | 'refuse-request' | 'serve' | 'queue-serve' | 'refuse-serve';
-  }
->;
+type DataPlaneEffect = RequestEffectOfMesh | Extract<Effect, { readonly type: 'send-heartbeat' | 'send-ping' }>;
 
 interface DataPlaneCounters extends LinkCounters {
   /** Links that could not be opened. */
@@ -78,10 +70,10 @@ const systemClock: PlaneClock = {
     const timer = setTimeout(call, delayMs);
     return () => clearTimeout(timer);
   },
+  soon: (call) => queueMicrotask(call),
 };
 
 class Plane implements DataPlane {
-  readonly #self: NodeId;
   readonly #clock: PlaneClock;
   readonly #counters: DataPlaneCounters = {
     linksOpened: 0,
@@ -93,10 +85,8 @@ class Plane implements DataPlane {
     bytesSent: 0,
     bytesReceived: 0,
   };
-  readonly #serving: Serving;
+  readonly #requests: RequestPlane;
   readonly #peers: Peers;
-  readonly #asking: Asking;
-  #draining = false;
   #idle: (() => void) | undefined;
 
   constructor(options: DataPlaneOptions) {
@@ -104,53 +94,32 @@ class Plane implements DataPlane {
     const report = (input: Input): void => options.report(input);
     const openLink = async (node: NodeId, signal: AbortSignal): Promise<ByteStream> => options.openLink(node, signal);
     const clock = options.clock ?? systemClock;
-    this.#self = self;
     this.#clock = clock;
-    const ended = (): void => this.#ended();
-    this.#serving = new Serving({
+    this.#requests = new RequestPlane({
+      self,
       clock,
       tokensPerSecondMax: options.tokensPerSecondMax ?? 0,
       engineFor: (model) => options.engineFor(model),
+      openRemote: (opening) => this.#peers.open(opening),
       report,
-      ended,
+      ended: () => this.#ended(),
     });
-    this.#peers = new Peers({ self, clock, serving: this.#serving, counters: this.#counters, openLink, report });
-    this.#asking = new Asking({ clock, open: (opening) => this.#open(opening), report, ended });
+    const { serving } = this.#requests;
+    this.#peers = new Peers({ self, clock, serving, counters: this.#counters, openLink, report });
   }
 
   start(request: ChatRequest, on: (event: ChatEvent) => void): ChatRun {
-    if (!this.#draining) return this.#asking.start(request, on);
-    let cancelled = false;
-    const reason = failure('draining', 'this node is stopping and takes nothing new');
-    queueMicrotask(() => {
-      if (!cancelled) on({ type: 'failed', failure: reason });
-    });
-    return {
-      grant: () => undefined,
-      cancel: () => {
-        cancelled = true;
-      },
-    };
+    return this.#requests.start(request, on);
   }
 
   carryOut(effect: DataPlaneEffect): void {
     switch (effect.type) {
-      case 'dispatch':
-        return this.#asking.dispatch(effect.requestId, effect.plan);
-      case 'refuse-request':
-        return this.#asking.refuse(effect.requestId, effect.failure);
-      case 'serve':
-        return this.#serving.serve(effect.from, effect.requestId);
-      case 'queue-serve':
-        return this.#serving.queue(effect.from, effect.requestId, effect.position);
-      case 'refuse-serve':
-        return this.#serving.refuse(effect.from, effect.requestId, { failure: effect.failure, load: effect.load });
       case 'send-heartbeat':
         return this.#peers.heartbeat(effect.to);
       case 'send-ping':
         return this.#peers.ping(effect.to);
       default:
-        return unreachable(effect);
+        return this.#requests.carryOut(effect);
     }
   }
 
@@ -167,7 +136,7 @@ class Plane implements DataPlane {
   }
 
   requests(): LiveRequests {
-    return { asked: this.#asking.list(), served: this.#serving.list() };
+    return this.#requests.requests();
   }
 
   linked(): readonly NodeId[] {
@@ -179,7 +148,7 @@ class Plane implements DataPlane {
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    this.#draining = true;
+    this.#requests.drain();
     this.#peers.drain();
     await new Promise<void>((resolve) => {
       const cancelTimeout = this.#clock.after(timeoutMs, resolve);
@@ -189,51 +158,16 @@ class Plane implements DataPlane {
       };
       this.#ended();
     });
-    this.#stop();
+    this.#requests.stop();
   }
 
   close(): void {
-    this.#draining = true;
-    this.#stop();
+    this.#requests.drain();
+    this.#requests.stop();
     this.#peers.close();
   }
 
-  #stop(): void {
-    const reason = failure('draining', 'the node is stopping');
-    this.#asking.stop(reason);
-    this.#serving.stop(reason);
-  }
-
   #ended(): void {
-    if (this.#asking.live === 0 && this.#serving.live === 0) this.#idle?.();
-  }
-
-  #open(opening: Opening): ServerLine {
-    return opening.node === this.#self ? this.#openHere(opening) : this.#peers.open(opening);
-  }
-
-  /** The same request without a wire: answers are handed over as they come. */
-  #openHere(opening: Opening): ServerLine {
-    const { requestId, levelMs, creditTokens, resumeDigest } = opening.parts;
-    const open = { requestId, levelMs, creditTokens, job: opening.job, resumeDigest };
-    const served = this.#serving.open(
-      this.#self,
-      {
-        answer: (answer) => opening.answered(answer),
-        tokensWaiting: (waiting) => {
-          const tokens = waiting.takeTokens();
-          if (tokens !== undefined) opening.answered(tokens);
-        },
-      },
-      { type: 'open', open },
-    );
-    return {
-      credit: (tokens) => {
-        if (served !== undefined) this.#serving.fromAsker(served, { type: 'credit-received', tokens });
-      },
-      cancel: () => {
-        if (served !== undefined) this.#serving.fromAsker(served, { type: 'cancelled' });
-      },
-    };
+    if (this.#requests.live === 0) this.#idle?.();
   }
 }

@@ -5,7 +5,7 @@
  * the stream asks for a pause nothing is taken from the link, so that tokens merge in their sessions instead of piling up here.
  * Any end is told once: `closed` with a reason, after which the owner counts all requests of the link as lost.
  */
-import type { PlaneClock } from './alarm.io.ts';
+import type { PlaneClock } from './alarm.ts';
 import { Link, type LinkListener } from './link.ts';
 import type { ByteStream } from './byte-stream.ts';
 import type { Control } from './messages.ts';

@@ -6,12 +6,12 @@
 import { isLast } from './messages.ts';
 import type { Answer, Ask, Control } from './messages.ts';
 import type { NodeId } from '../ids.ts';
-import type { PlaneClock } from './alarm.io.ts';
-import type { Opening, ServerLine } from './asking.io.ts';
+import type { PlaneClock } from './alarm.ts';
+import type { Opening, ServerLine } from './asking.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { decodeOpen, encodeOpen } from './job-codec.ts';
 import { type LinkCounters, type LiveLinkEvents, LiveLink } from './link.io.ts';
-import type { AskerLine, Served, Serving } from './serving.io.ts';
+import type { AskerLine, Served, Serving } from './serving.ts';
 import { failure } from '../errors.ts';
 import { INFERENCE } from '../params.ts';
 

@@ -9,13 +9,13 @@ import { failure } from '../errors.ts';
 import { type NodeId, compareIds } from '../ids.ts';
 import type { Input } from '../node/events.ts';
 import { INFERENCE } from '../params.ts';
-import type { PlaneClock } from './alarm.io.ts';
-import type { Opening, ServerLine } from './asking.io.ts';
+import type { PlaneClock } from './alarm.ts';
+import type { Opening, ServerLine } from './asking.ts';
 import type { ByteStream } from './byte-stream.ts';
 import type { LinkCounters } from './link.io.ts';
 import type { Control } from './messages.ts';
 import { PeerLink } from './peer-link.io.ts';
-import type { Serving } from './serving.io.ts';
+import type { Serving } from './serving.ts';
 
 const PEERS = {
   /** Time to open a link on an existing connection. Source: guess: a round trip on the worst path, several times. */

@@ -1,6 +1,6 @@
 /**
  * What can happen to one request at the asking node (past tense), what its session asks for (imperative), and what it
- * reports to the mesh. `request-session.ts` turns the one into the others; `asking.io.ts` carries them out.
+ * reports to the mesh. `request-session.ts` turns the one into the others; `asking.ts` carries them out.
  * Every event of a try names its attempt, so that what comes late from a node that was given up is told apart.
  */
 import type { Failure } from '../errors.ts';

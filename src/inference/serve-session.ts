@@ -1,7 +1,7 @@
 /**
  * One request as the serving node lives it: offered -> (queued) -> running -> over. Who may run is the mesh's decision
  * (`admitted`, `queued`, `refused` come in); this machine passes the asker's credit on to the engine, at the owner's
- * pace if there is one, collects tokens until the link has room, shows a sign of life at least once a second while it
+ * pace if there is one, collects tokens until the link has room, shows a sign of life at least twice a second while it
  * has nothing else to say, and ends exactly once. An engine that is silent for too long although it may produce, or
  * produces more than it was granted, is answered with a failure, so that the asker goes on elsewhere.
  * Limits: tokens waiting to leave are bounded by the credit.

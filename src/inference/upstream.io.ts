@@ -24,7 +24,7 @@ interface UpstreamTimeouts {
   readonly idleMs: number;
   /** For the list of models. Source: guess: it is asked for while the server is at full load. */
   readonly listMs: number;
-  /** Between signs of life while there is no token yet. Source: `INFERENCE.progressIntervalMs`. */
+  /** Between the engine's own signs of life while there is no token yet. Source: guess: the serving session adds its own. */
   readonly progressMs: number;
   /** Between two looks at the list of models. Source: copied (Open WebUI and llama-swap users expect half a minute). */
   readonly refreshMs: number;

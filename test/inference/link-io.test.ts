@@ -38,6 +38,7 @@ class Bench {
         this.timers.push({ delayMs, call });
         return () => undefined;
       },
+      soon: (call) => queueMicrotask(call),
     },
   });
 

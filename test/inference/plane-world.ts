@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { failure } from '../../src/errors.ts';
 import { type ModelId, type NodeId, parseModelId, parseNodeId, parseRequestId } from '../../src/ids.ts';
-import type { PlaneClock } from '../../src/inference/alarm.io.ts';
+import type { PlaneClock } from '../../src/inference/alarm.ts';
 import type { ChatEvent, ChatRun } from '../../src/inference/chat.ts';
 import { type DataPlane, createDataPlane } from '../../src/inference/data-plane.io.ts';
 import type { ChatJob, Engine } from '../../src/inference/engine.ts';
@@ -75,6 +75,10 @@ class HandClock implements PlaneClock {
     const timer = { atMs: this.#nowMs + delayMs, call };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
+  }
+
+  soon(call: () => void): void {
+    queueMicrotask(call);
   }
 
   advance(byMs: number): void {

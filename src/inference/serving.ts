@@ -10,7 +10,7 @@ import { type Failure, failure } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
 import type { ModelId, NodeId, RequestId } from '../ids.ts';
 import type { Input } from '../node/events.ts';
-import { Alarm, type PlaneClock } from './alarm.io.ts';
+import { Alarm, type PlaneClock } from './alarm.ts';
 import type { ChatJob, Engine, EngineRun } from './engine.ts';
 import { type DecodedOpen, type OpenBody, promptBytesOf } from './job-codec.ts';
 import type { Answer, TokensAnswer } from './messages.ts';

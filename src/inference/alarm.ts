@@ -9,6 +9,8 @@ export interface PlaneClock {
   nowMs(): number;
   /** Calls once after `delayMs`, unless the returned function was called first. */
   after(delayMs: number, call: () => void): () => void;
+  /** Calls once, after what runs now and before anything else that waits. */
+  soon(call: () => void): void;
 }
 
 export interface Sleeper {

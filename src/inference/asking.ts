@@ -8,7 +8,7 @@ import { invariant, unreachable } from '../assert.ts';
 import type { Failure } from '../errors.ts';
 import type { NodeId, RequestId } from '../ids.ts';
 import type { Input } from '../node/events.ts';
-import { Alarm, type PlaneClock } from './alarm.io.ts';
+import { Alarm, type PlaneClock } from './alarm.ts';
 import type { ChatEvent, ChatRequest, ChatRun, ChatService } from './chat.ts';
 import type { ChatJob } from './engine.ts';
 import { type OpenParts, encodeJob, promptBytesOf, promptHeadOf } from './job-codec.ts';
@@ -128,7 +128,7 @@ export class Asking implements ChatService {
     this.#asked.set(requestId, asked);
     this.#listeners.set(asked, on);
     // Later in this turn: the caller has its run by then, and what it granted goes out with the request.
-    queueMicrotask(() => this.#arrived(asked));
+    this.#ports.clock.soon(() => this.#arrived(asked));
     return {
       grant: (tokens) => this.#step(asked, { type: 'client-granted', tokens }),
       cancel: () => {
