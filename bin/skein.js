@@ -90,10 +90,24 @@ function cacheCompiledCode() {
     path.join(os.homedir(), '.cache', 'skein');
   try {
     const directory = path.join(base, process.env.SKEIN_HOME ? 'cache' : '', 'compiled');
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // Made by ourselves: Node's recursive way, also inside of `enableCompileCache`, spins for ever below /proc.
+    makeDirectory(directory);
     nodeModule.enableCompileCache(directory);
   } catch (error) {
     // Without the cache the start is slower and nothing else; an unwritable home is reported by the program itself.
     if (process.env.SKEIN_LOG_LEVEL === 'trace') process.stderr.write('skein: no code cache: ' + error.message + '\n');
+  }
+}
+
+/** Like `src/make-directory.io.ts`, in the language of an old Node: each level is tried twice at most. */
+function makeDirectory(directory) {
+  try {
+    fs.mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (fs.existsSync(directory)) return;
+    const parent = path.dirname(directory);
+    if (error.code !== 'ENOENT' || parent === directory) throw error;
+    makeDirectory(parent);
+    fs.mkdirSync(directory, { mode: 0o700 });
   }
 }

@@ -5,8 +5,10 @@
  * that cannot open directories. Source: the usual POSIX recipe for atomic replacement.
  */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { link, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errorCode } from './file-error.ts';
+import { makeDirectory } from './make-directory.io.ts';
 
 /** Replaces `path` as a whole. Throws the file system's error. */
 export async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {
@@ -36,13 +38,8 @@ export async function createFile(path: string, content: Uint8Array | string): Pr
   return true;
 }
 
-/** The code of a file system error ("ENOENT"), or '' for anything else. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
 async function writeTemporary(path: string, content: Uint8Array | string): Promise<string> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(path));
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const handle = await open(temporary, 'wx', 0o600);
   try {

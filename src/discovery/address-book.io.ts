@@ -6,9 +6,10 @@
  */
 import { open, rename } from 'node:fs/promises';
 import { z } from 'zod';
+import { errorCode } from '../file-error.ts';
 import { parseNodeId } from '../ids.ts';
 import { GOSSIP } from '../params.ts';
-import { errorCode, replaceFile } from '../state-file.io.ts';
+import { replaceFile } from '../state-file.io.ts';
 import type { KnownPeer } from './address-book.ts';
 
 /** Source: 2,048 nodes with 16 addresses of 100 characters, and a bit. */

@@ -7,12 +7,13 @@
  * Limits: nodes, addresses and bootstrap entries are bounded; the node unheard of for longest makes room.
  * Source: ours; the back-off is the usual "equal jitter".
  */
+import { backOffMs, doublingsMax } from '../back-off.ts';
 import { compareIds, type NodeId, parseNodeId } from '../ids.ts';
 import { GOSSIP } from '../params.ts';
 import type { Prng } from '../prng.ts';
 
 const REDIAL_MS_MIN = 1_000;
-const REDIAL_MS_MAX = 60_000;
+const REDIAL = { minMs: REDIAL_MS_MIN, maxMs: 60_000 } as const;
 /** Head start of the side with the smaller id. Source: guess: above a dial and a proof on a LAN. */
 const SECOND_SIDE_DELAY_MS = 250;
 /** A dial without an answer is over by then. Source: libp2p's own dial timeout of 10 s, plus slack. */
@@ -117,18 +118,32 @@ export class AddressBook {
     if (target === undefined) return;
     target.state = 'idle';
     target.liveHost = undefined;
-    target.failures = Math.ceil(Math.log2(REDIAL_MS_MAX / REDIAL_MS_MIN)) + 1;
+    target.failures = doublingsMax(REDIAL) + 1;
     target.dialAtMs = nowMs + this.#backOff(target.failures);
   }
 
-  /** Any dial that included this address came to nothing. */
-  dialFailed(address: string, nowMs: number): void {
+  /** The node may be gone: it is dialled next, or tells at once that a dial has failed just now. Never a second dial within a second. */
+  probe(node: NodeId, nowMs: number): 'failed' | 'dialled' {
+    const target = this.#nodes.get(node);
+    if (target?.state !== 'idle') return 'dialled';
+    const restMs = target.lastDialMs + REDIAL_MS_MIN - nowMs;
+    if (target.failures > 0 && restMs > 0) return 'failed';
+    target.dialAtMs = Math.min(target.dialAtMs, nowMs + Math.max(0, restMs));
+    return 'dialled';
+  }
+
+  /** Any dial that included this address came to nothing. Returns the nodes that were sought there. */
+  dialFailed(address: string, nowMs: number): readonly NodeId[] {
     const { address: plain, node } = splitAddress(address);
-    if (plain === undefined) return;
+    const failed: NodeId[] = [];
+    if (plain === undefined) return failed;
     for (const target of this.#targets()) {
       if (target.state !== 'dialling' || !target.addresses.includes(plain)) continue;
-      if (node === undefined || target.node === undefined || target.node === node) this.#fail(target, nowMs);
+      if (node !== undefined && target.node !== undefined && target.node !== node) continue;
+      this.#fail(target, nowMs);
+      if (target.node !== undefined) failed.push(target.node);
     }
+    return failed;
   }
 
   /** What to dial now, and when to ask again. */
@@ -212,7 +227,7 @@ export class AddressBook {
   }
 
   #backOff(failures: number): number {
-    const delayMs = Math.min(REDIAL_MS_MAX, REDIAL_MS_MIN * 2 ** Math.min(failures - 1, 16));
+    const delayMs = backOffMs(REDIAL, failures - 1);
     return delayMs / 2 + this.#options.prng.nextBelow(delayMs / 2 + 1);
   }
 

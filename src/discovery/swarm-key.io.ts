@@ -9,7 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invariant } from '../assert.ts';
-import { createFile, errorCode } from '../state-file.io.ts';
+import { danglingLinkProblem, errorCode, keyDirectoryProblem, keyFileProblem } from '../file-error.ts';
+import { createFile } from '../state-file.io.ts';
 import { utf8 } from '../bytes.ts';
 import { parseSwarmKey, SWARM_KEY_BYTES, SWARM_KEY_FILE_BYTES_MAX, type SwarmKey, swarmKeyOf } from './swarm-key.ts';
 
@@ -65,7 +66,7 @@ export async function storeSwarmKey(path: string, key: SwarmKey): Promise<Loaded
   try {
     if (!(await createFile(path, key.fileText()))) return await readKeyFile(path, 'strict');
   } catch (error) {
-    return refused(`${path}: cannot create the swarm key (${errorCode(error)}); make its directory writable`);
+    return refused(`${path}: cannot create the swarm key: ${keyFileProblem(path, error)}`);
   }
   return { type: 'loaded', key, source: path, warnings: [] };
 }
@@ -82,13 +83,15 @@ function fromEnvironment(text: string): LoadedSwarmKey {
 }
 
 async function readKeyFile(path: string, trust: Trust): Promise<LoadedSwarmKey> {
+  let isLink = false;
   try {
     const entry = await lstat(path);
+    isLink = entry.isSymbolicLink();
     const handle = await open(path, 'r');
     try {
       // Judged on the open file: what was checked is what is read.
       const file = await handle.stat();
-      const problem = judgeFile({ path, trust, file, link: entry.isSymbolicLink() ? entry : undefined });
+      const problem = judgeFile({ path, trust, file, link: isLink ? entry : undefined });
       if (problem !== undefined) return refused(problem);
       const buffer = new Uint8Array(SWARM_KEY_FILE_BYTES_MAX + 1);
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
@@ -100,12 +103,16 @@ async function readKeyFile(path: string, trust: Trust): Promise<LoadedSwarmKey> 
     }
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return { type: 'missing', path };
-    return refused(`${path}: cannot read the swarm key (${code}); make it readable for this user`);
+    const isAbsent = code === 'ENOENT' && !isLink;
+    // Not our directories: what is wrong with them is no business of ours.
+    if (isAbsent || (trust === 'runtime' && ['ENOENT', 'ENOTDIR'].includes(code))) return { type: 'missing', path };
+    const problem = code === 'ENOENT' ? danglingLinkProblem(path) : keyFileProblem(path, error);
+    return refused(`${path}: cannot read the swarm key: ${problem}`);
   }
 }
 
 interface FileFacts {
+  readonly isDirectory: () => boolean;
   readonly isFile: () => boolean;
   readonly size: number;
   readonly mode: number;
@@ -120,6 +127,7 @@ interface Judged {
 }
 
 function judgeFile({ path, trust, file, link }: Judged): string | undefined {
+  if (file.isDirectory()) return `${path}: cannot read the swarm key: ${keyDirectoryProblem(path)}`;
   if (!file.isFile()) return `${path}: expected a file`;
   if (file.size > SWARM_KEY_FILE_BYTES_MAX)
     return `${path}: not a swarm key: expected at most ${SWARM_KEY_FILE_BYTES_MAX} bytes, got ${file.size}`;

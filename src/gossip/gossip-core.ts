@@ -49,6 +49,7 @@ export class GossipCore {
   readonly #exchange: SnapshotExchange;
   readonly #prng: Prng;
   #effects: GossipEffect[];
+  #probes: NodeId[] = [];
   #stale = false;
   #counts = { rejected: 0, ignored: 0, stalls: 0 };
 
@@ -93,6 +94,11 @@ export class GossipCore {
     return this.#run(nowMs, () => {
       if (this.#voice.author.setLoads(loads)) this.#cadence.loadChanged();
     });
+  }
+
+  /** A dial to a member came to nothing. */
+  unreachable(node: NodeId, nowMs: number): GossipStep {
+    return this.#run(nowMs, () => this.#liveness.unreachable(node, nowMs));
   }
 
   /** Says goodbye; from then on this node is silent. */
@@ -141,9 +147,9 @@ export class GossipCore {
     act();
     const wakeAtMs = this.#voice.hasLeft ? nowMs + IDLE_MS_MAX : this.#advance(nowMs);
     this.#liveness.expect(wakeAtMs);
-    const effects = this.#effects;
-    this.#effects = [];
-    return { effects, wakeAtMs };
+    const [effects, probes] = [this.#effects, this.#probes];
+    [this.#effects, this.#probes] = [[], []];
+    return { effects, probes, wakeAtMs };
   }
 
   #take(input: GossipInput, nowMs: number): void {
@@ -287,6 +293,9 @@ export class GossipCore {
         return;
       case 'ping':
         this.#effects.push({ type: 'send-ping', to: event.to });
+        return;
+      case 'probe':
+        this.#probes.push(event.node);
         return;
       case 'close':
         this.#effects.push({ type: 'close-connection', node: event.node, reason: event.reason });

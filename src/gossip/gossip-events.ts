@@ -40,6 +40,8 @@ export type GossipEffect = Extract<
 
 export interface GossipStep {
   readonly effects: readonly GossipEffect[];
+  /** Members to dial at once, to see whether they are there: `GossipCore.unreachable` takes a failure. */
+  readonly probes: readonly NodeId[];
   readonly wakeAtMs: number;
 }
 

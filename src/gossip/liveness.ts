@@ -1,10 +1,12 @@
 /**
  * Who is alive? A failure detector in two levels. Any byte and any fresh beacon is evidence of life. A monitor that
  * hears nothing for 700 ms pings, after 2.6 s accuses, and accuses at once when a connection closes. Two accusers, or
- * all who can still be reached, make a suspect; fresher evidence of our own vetoes; a higher incarnation refutes.
+ * all who can still be reached, make a suspect; fresher evidence of our own vetoes; a higher incarnation refutes. Who
+ * hears of a closed connection and has none of its own dials, and bears witness when nobody answers.
  * Suspects get no new work and are dead after 12 s. A stall of this process is its own fault: its clock stands still
  * meanwhile and it accuses nobody for a while. Members that nobody here watches live by their beacons' age.
- * Limits: crash faults; two lying accusers can make a member suspect until its next byte. Source: docs/PROTOCOL.md.
+ * Limits: crash faults; two lying accusers can make a member suspect until its next byte, and a single one, once, where
+ * the member can be dialled by nobody. Source: docs/PROTOCOL.md.
  */
 import type { NodeId } from '../ids.ts';
 import { LIVENESS } from '../params.ts';
@@ -34,6 +36,8 @@ export type LivenessEvent =
       readonly cause: 'closed' | 'silent';
       readonly evidenceAgeMs: number;
     }
+  /** Somebody saw its connection close, and we have none to tell by: dial it. */
+  | { readonly type: 'probe'; readonly node: NodeId }
   | { readonly type: 'verdict'; readonly node: NodeId; readonly verdict: Verdict; readonly reason: string }
   | { readonly type: 'close'; readonly node: NodeId; readonly reason: string };
 
@@ -85,6 +89,7 @@ export class Liveness {
     const track = this.#roster.obtain(node);
     this.#roster.setConnected(track, true);
     track.closing = false;
+    track.probe = 'unused';
     track.closedAtMs = undefined;
     track.directAtMs = this.#clock.at(nowMs);
     track.accusations.clear();
@@ -149,7 +154,19 @@ export class Liveness {
       sequence: heard.sequence,
     });
     this.#look(track, nowMs);
+    this.#wishProbe(track, heard.accuser);
     return true;
+  }
+
+  /** A dial came to nothing: the second witness of a closed connection, if that is what it was for and no word came since. */
+  unreachable(node: NodeId, nowMs: number): void {
+    const track = this.#roster.get(node);
+    if (track?.probe !== 'running') return;
+    track.probe = 'failed';
+    dropContradicted(track);
+    if (track.connected || ![...track.accusations.values()].some(({ cause }) => cause === 'closed')) return;
+    track.closedAtMs = this.#clock.at(nowMs);
+    this.#look(track, nowMs);
   }
 
   /** The member left, was displaced or was buried: an open connection to it stays known. */
@@ -229,6 +246,15 @@ export class Liveness {
     const nextMs = nextLookMs(track, { accused, graceUntilMs: this.#clock.graceUntilMs, clockMs });
     // Strictly later, so that a look at one moment cannot ask for another look at the same moment.
     this.#deadlines.set(track.node, Math.max(nextMs, clockMs + 1));
+  }
+
+  /** Only where it is our duty to know, so that one accusation does not make everybody dial. */
+  #wishProbe(track: Track, accuser: NodeId): void {
+    if (track.connected || track.probe !== 'unused' || track.verdict === 'suspect') return;
+    if (track.accusations.get(accuser)?.cause !== 'closed' || track.accusations.has(this.#self)) return;
+    if (!this.#roster.isCredible(accuser) || !this.#roster.isMonitor(track)) return;
+    track.probe = 'running';
+    this.#events.push({ type: 'probe', node: track.node });
   }
 
   #accuse(track: Track, clockMs: number): void {

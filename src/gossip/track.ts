@@ -40,8 +40,11 @@ export interface Track {
   watchingSinceMs: number;
   pingedAtMs: number;
   rttMs: number | undefined;
+  /** When its connection closed, or a probe found nobody there. */
   closedAtMs: number | undefined;
   closing: boolean;
+  /** One failed probe counts until the next connection: a member that cannot be dialled from here is not dead each time. */
+  probe: 'unused' | 'running' | 'failed';
   verdict: 'alive' | 'suspect';
   suspectAtMs: number;
   /** Only evidence newer than this clears the suspicion. */
@@ -64,6 +67,7 @@ export function newTrack(node: NodeId): Track {
     rttMs: undefined,
     closedAtMs: undefined,
     closing: false,
+    probe: 'unused',
     verdict: 'alive',
     suspectAtMs: 0,
     clearAfterMs: 0,

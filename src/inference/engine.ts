@@ -83,7 +83,7 @@ export type ModelState = 'ready' | 'on-disk' | 'loading' | 'failed';
 export interface EngineModel {
   readonly model: ModelId;
   readonly state: ModelState;
-  /** Why, when `state` is `failed`. */
+  /** Why it is `failed`; in another state what went wrong last, until it is ready again. */
   readonly problem?: string;
   /** sha256 of the weights, 64 hex digits; '' where it cannot be proved (upstreams). Resuming by token ids needs equal digests. */
   readonly digest: string;

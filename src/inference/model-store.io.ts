@@ -7,10 +7,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
+import { errorCode } from '../file-error.ts';
 import { compareIds, parseModelId } from '../ids.ts';
-import { errorCode, replaceFile } from '../state-file.io.ts';
+import { makeDirectory } from '../make-directory.io.ts';
+import { replaceFile } from '../state-file.io.ts';
 import { DEFAULT_MODEL_ID, writeDefaultModel } from './default-model.ts';
 import type { GgufFacts } from './gguf-check.ts';
 import { checkGgufFile } from './llama/gguf-file.io.ts';
@@ -67,7 +69,7 @@ export async function openModelStore(options: ModelStoreOptions): Promise<readon
 
 async function listDirectory(directory: string, options: ModelStoreOptions): Promise<string[]> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const names = await readdir(directory);
     const found = names.filter((name) => /\.gguf$/i.test(name));
     const defaultName = `${DEFAULT_MODEL_ID}.gguf`;

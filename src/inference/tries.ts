@@ -4,6 +4,7 @@
  * again if it was only busy, or failed just once: links come back and slots free. A node that broke the protocol is not
  * asked again. Everything is bounded: tries, moves of an answer, pauses and the time spent on looking.
  */
+import { backOffMs } from '../back-off.ts';
 import type { NodeId } from '../ids.ts';
 import { INFERENCE, PLACEMENT } from '../params.ts';
 
@@ -71,7 +72,7 @@ export class Tries {
   /** How long to pause before the next plan; undefined = give up. */
   pauseMs(troubleMs: number, answering: boolean): number | undefined {
     if (this.exhausted) return undefined;
-    const pauseMs = Math.min(TRIES.pauseMsMax, TRIES.pauseMsMin * 2 ** this.#pauses);
+    const pauseMs = backOffMs({ minMs: TRIES.pauseMsMin, maxMs: TRIES.pauseMsMax }, this.#pauses);
     if (answering ? troubleMs + pauseMs > TRIES.recoverMsMax : this.#pauses >= TRIES.pausesBeforeFirstTokenMax) {
       return undefined;
     }

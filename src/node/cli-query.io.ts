@@ -23,7 +23,7 @@ export interface QueryCommand {
 }
 
 export async function status({ flags, json }: QueryCommand): Promise<number> {
-  const settings = readSettings(flags);
+  const settings = await readSettings(flags);
   if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   const node = await readNodeFile(settings.paths.state);
   const answer = node === undefined ? undefined : await askNode(node, '/api/status');
@@ -43,7 +43,7 @@ export async function status({ flags, json }: QueryCommand): Promise<number> {
 }
 
 export async function invite({ flags, json }: QueryCommand): Promise<number> {
-  const settings = readSettings(flags);
+  const settings = await readSettings(flags);
   if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   const { options, paths } = settings;
   const key = await loadSwarmKey({
@@ -67,7 +67,7 @@ export async function invite({ flags, json }: QueryCommand): Promise<number> {
 }
 
 export async function printConfig({ flags, json }: QueryCommand): Promise<number> {
-  const settings = readSettings(flags);
+  const settings = await readSettings(flags);
   if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   for (const warning of settings.warnings) process.stderr.write(`skein: ${warning}\n`);
   for (const option of OPTION_KEYS) {
@@ -103,7 +103,9 @@ function stateOf(node: NodeRow): string {
 
 function modelsOf({ models }: NodeRow): string {
   const words = models.map(({ model, state, problem, busy, slots }) =>
-    state === 'failed' ? `${model} (failed: ${problem ?? 'unknown'})` : `${model} ${busy}/${slots}`,
+    state === 'failed'
+      ? `${model} (failed: ${problem ?? 'unknown'})`
+      : `${model} ${busy}/${slots}${problem === undefined ? '' : ` (${problem})`}`,
   );
   return words.length === 0 ? '-' : words.join(', ');
 }

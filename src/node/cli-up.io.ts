@@ -31,7 +31,7 @@ export interface UpCommand {
 }
 
 export async function up(command: UpCommand): Promise<number> {
-  const settings = readSettings(command.flags);
+  const settings = await readSettings(command.flags);
   if (settings.type === 'unusable') return fail(settings.problems, settings.exitCode);
   const { options } = settings;
   const log = createLogger({ level: options.logLevel, format: options.logFormat });

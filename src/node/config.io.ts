@@ -3,10 +3,13 @@
  * for their owner alone (0700). What fails here is told with the path and the mend, as data: the command line
  * prints it and leaves with exit code 78. The file is optional unless somebody named it.
  */
-import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { TomlError, parse } from 'smol-toml';
+import { errorCode, fileErrorReason } from '../file-error.ts';
+import { makeDirectory } from '../make-directory.io.ts';
 import { type Config, EXIT_CONFIG, mergeConfig } from './config.ts';
 import { type NodeOptions, OPTIONS, type OptionKey, environmentName, flagAttribute } from './config-schema.ts';
 import { type Paths, resolvePaths } from './paths.ts';
@@ -87,17 +90,31 @@ function withAbsolutePaths({ options, origins }: Config, homeDirectory: string):
 }
 
 /** Makes the directories that are missing. The problems, empty when all can be written to. */
-export function prepareDirectories(paths: Paths, modelsDirectory: string = paths.models): readonly string[] {
-  return [paths.config, paths.state, modelsDirectory, paths.cache].flatMap((directory) => {
-    try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-      return [];
-    } catch (error) {
-      const mend = 'give it to this user, or set SKEIN_HOME (or --home) to a directory that is writable';
-      return [`cannot write to ${directory} (${reason(error)}): ${mend}`];
-    }
-  });
+export async function prepareDirectories(
+  paths: Paths,
+  modelsDirectory: string = paths.models,
+): Promise<readonly string[]> {
+  // One after the other: they share parents.
+  const problems: string[] = [];
+  for (const directory of [paths.config, paths.state, modelsDirectory, paths.cache]) {
+    // eslint-disable-next-line no-await-in-loop
+    const problem = await prepareDirectory(directory);
+    if (problem !== undefined) problems.push(problem);
+  }
+  return problems;
+}
+
+async function prepareDirectory(directory: string): Promise<string | undefined> {
+  try {
+    await makeDirectory(directory);
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    // Every parent was made or is there: a system that still finds none, as /proc does, holds no files of ours.
+    const reason = errorCode(error) === 'ENOENT' ? 'nothing can be made there' : fileErrorReason(error);
+    const mend = 'give it to this user, or set SKEIN_HOME (or --home) to a directory that is writable';
+    return `cannot write to ${directory} (${reason}): ${mend}`;
+  }
 }
 
 type TomlRead =
@@ -114,11 +131,11 @@ function readToml(path: string, mustExist: boolean): TomlRead {
     if (error instanceof TomlError)
       return unreadable(path, `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0] ?? ''}`);
     // ENOTDIR: the directory itself is in trouble, which `prepareDirectories` tells better.
-    if (!mustExist && ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return { type: 'absent' };
+    if (!mustExist && ['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return { type: 'absent' };
     const mend = mustExist
       ? `create it, or leave out ${OPTIONS.config.flag}`
       : 'make it readable for this user, or remove it';
-    return unreadable(path, `${reason(error)}; ${mend}`);
+    return unreadable(path, `${fileErrorReason(error)}; ${mend}`);
   }
 }
 
@@ -145,24 +162,4 @@ function named(
   const flagged = flags[flagAttribute(OPTIONS[key])];
   const text = typeof flagged === 'string' && flagged !== '' ? flagged : environment[environmentName(OPTIONS[key])];
   return text === '' ? undefined : text;
-}
-
-function reason(error: unknown): string {
-  const code = codeOf(error);
-  return code === undefined ? String(error) : (REASONS.get(code) ?? code);
-}
-
-const REASONS: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'permission denied'],
-  ['EPERM', 'not permitted'],
-  ['ENOENT', 'no such file'],
-  ['EEXIST', 'a file is in the way'],
-  ['ENOTDIR', 'a file is in the way'],
-  ['EISDIR', 'it is a directory'],
-  ['ENOSPC', 'the disk is full'],
-  ['EROFS', 'the file system is read-only'],
-]);
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

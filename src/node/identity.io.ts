@@ -13,9 +13,10 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invariant } from '../assert.ts';
+import { danglingLinkProblem, errorCode, keyDirectoryProblem, keyFileProblem } from '../file-error.ts';
 import { type NodeId, parseNodeId } from '../ids.ts';
 import { GOSSIP } from '../params.ts';
-import { createFile, errorCode, replaceFile } from '../state-file.io.ts';
+import { createFile, replaceFile } from '../state-file.io.ts';
 
 const KEY_FILE_BYTES_MAX = 256;
 const SIGNATURE_BYTES = 64;
@@ -42,10 +43,10 @@ export async function loadIdentity(stateDirectory: string): Promise<LoadedIdenti
     const fresh = await generateKeyPair('Ed25519');
     if (await createFile(path, privateKeyToProtobuf(fresh)))
       return { type: 'loaded', identity: identityOf(fresh), created: true };
-    // Another process was faster: its key is the node's.
-    return (await readKey(path)) ?? refused(`${path}: the node key came and went; start again`);
+    // Another process was faster: its key is the node's. Nothing to read where something is: a link that leads nowhere.
+    return (await readKey(path)) ?? refused(`${path}: cannot use the node key: ${danglingLinkProblem(path)}`);
   } catch (error) {
-    return { type: 'refused', message: `${path}: cannot keep the node key (${errorCode(error)}); make it accessible` };
+    return refused(`${path}: cannot use the node key: ${keyFileProblem(path, error)}`);
   }
 }
 
@@ -117,6 +118,8 @@ async function readKey(path: string): Promise<LoadedIdentity | undefined> {
   if (handle === undefined) return undefined;
   try {
     const file = await handle.stat();
+    // Before its mode: a directory is no key with the wrong permissions.
+    if (file.isDirectory()) return refused(`${path}: cannot use the node key: ${keyDirectoryProblem(path)}`);
     if (process.platform !== 'win32' && (file.mode & 0o077) !== 0)
       return refused(`${path}: others can read or change the node key; run: chmod 600 ${path}`);
     if (file.size > KEY_FILE_BYTES_MAX) return refused(damaged(path));

@@ -40,11 +40,13 @@ export interface MeshOptions extends GossipCoreOptions {
   readonly version: string;
   readonly bootstrap: readonly string[];
   readonly knownPeers: readonly { readonly node: NodeId; readonly addresses: readonly string[] }[];
+  /** Of the protocol parameters; absent = those of this build. */
+  readonly params?: ParamsFingerprint;
 }
 
 export class Mesh {
   readonly #options: MeshOptions;
-  readonly #params: ParamsFingerprint = paramsFingerprint();
+  readonly #params: ParamsFingerprint;
   readonly #gossip: GossipCore;
   readonly #book: AddressBook;
   readonly #requests: RequestDesk;
@@ -63,6 +65,7 @@ export class Mesh {
   constructor(options: MeshOptions, nowMs: number) {
     const { self, prng } = options;
     this.#options = options;
+    this.#params = options.params ?? paramsFingerprint();
     this.#gossipWakeAtMs = nowMs;
     this.#gossip = new GossipCore({ ...options, prng: prng.fork('gossip') }, nowMs);
     this.#book = new AddressBook({ local: self, prng: prng.fork('address-book'), connectionsMax: CONNECTIONS_MAX });
@@ -145,7 +148,8 @@ export class Mesh {
         this.#gossiped(this.#gossip.step(input, nowMs), nowMs);
         return this.#afterGossip(input, nowMs);
       case 'dial-failed':
-        return this.#book.dialFailed(input.address, nowMs);
+        for (const node of this.#book.dialFailed(input.address, nowMs)) this.#unreachable(node, nowMs);
+        return;
       case 'addresses-found':
         return this.#book.learn(input, nowMs);
       case 'listening':
@@ -234,6 +238,11 @@ export class Mesh {
       if (effect.type === 'member-changed' && effect.verdict === 'left') this.#book.left(effect.node, nowMs);
     }
     if (newAddresses) this.#learnAddresses(nowMs);
+    for (const node of step.probes) if (this.#book.probe(node, nowMs) === 'failed') this.#unreachable(node, nowMs);
+  }
+
+  #unreachable(node: NodeId, nowMs: number): void {
+    this.#gossiped(this.#gossip.unreachable(node, nowMs), nowMs);
   }
 
   /** Heartbeats need no answer; now and then one is asked for, because placement wants the round trip. */

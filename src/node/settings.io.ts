@@ -7,9 +7,9 @@ import { EXIT_CONFIG } from './config.ts';
 
 export type Settings = LoadedConfig;
 
-export function readSettings(flags: Readonly<Record<string, unknown>>): LoadedConfig | UnusableConfig {
+export async function readSettings(flags: Readonly<Record<string, unknown>>): Promise<LoadedConfig | UnusableConfig> {
   const config = loadConfig({ flags });
   if (config.type === 'unusable') return config;
-  const problems = prepareDirectories(config.paths, config.options.modelsDirectory);
+  const problems = await prepareDirectories(config.paths, config.options.modelsDirectory);
   return problems.length === 0 ? config : { type: 'unusable', exitCode: EXIT_CONFIG, problems };
 }

@@ -76,6 +76,28 @@ describe('the address book', () => {
     }
   });
 
+  it('probes at once, tells of a dial that has just failed, and never dials twice within a second', () => {
+    const one = book();
+    assert.equal(one.probe(LOW, 0), 'dialled', 'one of whom no address is known');
+    one.learn({ node: LOW, addresses: [ADDRESS], source: 'gossip' }, 1_000);
+    assert.equal(one.probe(LOW, 1_001), 'dialled');
+    assert.equal(one.plan(1_001).dials.length, 1, 'without the head start of the other side');
+    assert.equal(one.probe(LOW, 1_002), 'dialled', 'the dial that runs is the probe');
+    assert.deepEqual(one.dialFailed(ADDRESS, 1_100), [LOW]);
+    assert.deepEqual(one.dialFailed(ADDRESS, 1_100), []);
+    assert.equal(one.probe(LOW, 2_000), 'failed');
+    for (let nowMs = 2_001; nowMs < 60_000; nowMs = one.plan(nowMs).wakeAtMs)
+      if (one.plan(nowMs).dials.length > 0) one.dialFailed(ADDRESS, nowMs);
+    assert.equal(one.plan(90_000).dials.length + one.plan(120_000).dials.length, 1);
+    one.dialFailed(ADDRESS, 120_000);
+    assert.equal(one.plan(122_000).dials.length, 0, 'the pause is long by now');
+    assert.equal(one.probe(LOW, 122_000), 'dialled');
+    assert.equal(one.plan(122_000).dials.length, 1);
+    one.connected(LOW, ADDRESS, 122_010);
+    assert.equal(one.probe(LOW, 122_020), 'dialled');
+    assert.equal(one.plan(122_020).dials.length, 0, 'it is connected');
+  });
+
   it('puts the address on the host of the live connection first, whether it is told before or after', () => {
     const moved = '/ip4/192.0.2.77/tcp/4001';
     const from = '/ip4/192.0.2.77/tcp/53211';
@@ -207,7 +229,7 @@ describe('the address book', () => {
 
   it('never wakes in the past and never dials a connected node, whatever happens', () => {
     const step = fc.record({
-      what: fc.constantFrom('learn', 'connected', 'lost', 'left', 'failed', 'bootstrap'),
+      what: fc.constantFrom('learn', 'connected', 'lost', 'left', 'failed', 'bootstrap', 'probe'),
       who: fc.integer({ min: 200, max: 205 }),
       gapMs: fc.integer({ min: 0, max: 20_000 }),
     });
@@ -226,6 +248,7 @@ describe('the address book', () => {
           if (what === 'lost') (one.lost(id, nowMs), connected.delete(id));
           if (what === 'left') (one.left(id, nowMs), connected.delete(id));
           if (what === 'failed') one.dialFailed(address, nowMs);
+          if (what === 'probe') one.probe(id, nowMs);
           const plan = one.plan(nowMs);
           assert.ok(plan.wakeAtMs > nowMs);
           for (const dial of plan.dials) assert.ok(dial.node === undefined || !connected.has(dial.node));

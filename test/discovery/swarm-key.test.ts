@@ -171,10 +171,16 @@ describe('the swarm key on disk', () => {
     const other = join(home, 'other');
     await symlink('/etc/hostname', other);
     const missing = join(home, 'missing');
+    const [circle, dangling] = [join(home, 'circle'), join(home, 'dangling')];
+    await symlink(circle, circle);
+    await symlink(missing, dangling);
     const cases: readonly [string, RegExp][] = [
       [wide, new RegExp(`${wide}: .*run: chmod 600 ${wide}`)],
       [long, /at most 200 bytes, got 201/],
-      [home, /expected a file/],
+      [home, /it is a directory; move the directory .* away, or choose another path/],
+      [circle, /circle; replace the link/],
+      [dangling, /leads nowhere; bring back the file/],
+      [join(wide, 'below'), /a file is in the way; move the file away/],
       [missing, /no such file/],
       [other, /chmod 600|symbolic link|not a swarm key/],
     ];
@@ -185,9 +191,21 @@ describe('the swarm key on disk', () => {
     }
   });
 
-  it('says where it cannot be created', async () => {
+  it('is looked for elsewhere when what the machine provides is not there', async () => {
+    await writeFile(join(home, 'run'), '');
+    assert.deepEqual(await load(), { type: 'missing', path: configFile });
+  });
+
+  it('says where it cannot be created, and what is in the way', async () => {
     const file = join(await keyFile('a-file'), 'swarm.key');
     const created = await createSwarmKey(file);
-    assert.match(created.type === 'refused' ? created.message : '', new RegExp(`${file}: cannot create`));
+    const message = created.type === 'refused' ? created.message : '';
+    assert.ok(
+      message.startsWith(`${file}: cannot create the swarm key: a file is in the way; move the file away`),
+      message,
+    );
+    await mkdir(configFile, { recursive: true });
+    const blocked = await createSwarmKey(configFile);
+    assert.match(blocked.type === 'refused' ? blocked.message : '', /it is a directory; move the directory/);
   });
 });

@@ -82,19 +82,19 @@ describe('settings on disk', () => {
     assert.match(problems({ config: home })[0] ?? '', /it is a directory/);
   });
 
-  it('put directories where only their owner may look', function () {
+  it('put directories where only their owner may look', async function () {
     if (process.platform === 'win32') this.skip();
     const { paths } = loaded({ home: join(home, 'a', 'b') });
-    assert.deepEqual(prepareDirectories(paths), []);
-    assert.deepEqual(prepareDirectories(paths), []);
+    assert.deepEqual(await prepareDirectories(paths), []);
+    assert.deepEqual(await prepareDirectories(paths), []);
     for (const directory of [paths.config, paths.state, paths.models, paths.cache])
       assert.equal(statSync(directory).mode & 0o777, 0o700, directory);
   });
 
-  it('name the directory that cannot be written to, and what to do', () => {
+  it('name the directory that cannot be written to, and what to do', async () => {
     const inTheWay = write('', 'file');
     const { paths } = loaded({ home: join(inTheWay, 'home') });
-    const found = prepareDirectories(paths);
+    const found = await prepareDirectories(paths);
     assert.equal(found.length, 4);
     for (const message of found)
       assert.match(message, /^cannot write to .*file.home.*\(a file is in the way\): .*SKEIN_HOME/);

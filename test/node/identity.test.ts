@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseNodeId } from '../../src/ids.ts';
@@ -37,8 +37,57 @@ describe('the identity of a node', () => {
       const loaded = await loadIdentity(home);
       assert.match(loaded.type === 'refused' ? loaded.message : '', /not an Ed25519 node key; move it away/);
     }
-    const blocked = await loadIdentity(join(path, 'below-a-file'));
-    assert.match(blocked.type === 'refused' ? blocked.message : '', /cannot keep the node key \(ENOTDIR\)/);
+  });
+
+  const obstacles: readonly {
+    readonly what: string;
+    readonly expected: RegExp;
+    readonly put: (path: string) => Promise<unknown>;
+  }[] = [
+    {
+      what: 'a directory',
+      expected: /it is a directory; move the directory .*node\.key away/,
+      put: async (path) => mkdir(path),
+    },
+    {
+      what: 'a link in a circle',
+      expected: /circle; replace the link .*node\.key by the file/,
+      put: async (path) => symlink(path, path),
+    },
+    {
+      what: 'a link to nothing',
+      expected: /leads nowhere; bring back the file that .*node\.key should lead to/,
+      put: async (path) => symlink(join(home, 'gone'), path),
+    },
+    {
+      what: 'below a file',
+      expected: /a file is in the way; move the file away that stands where a directory/,
+      put: async (path) => {
+        await rm(join(path, '..'), { recursive: true });
+        await writeFile(join(path, '..'), '');
+      },
+    },
+  ];
+  for (const { what, expected, put } of obstacles)
+    it(`says what to do, and it is not chmod, when its key is ${what}`, async function () {
+      if (process.platform === 'win32') this.skip();
+      const state = join(home, 'state');
+      await mkdir(state);
+      await put(join(state, 'node.key'));
+      const loaded = await loadIdentity(state);
+      const message = loaded.type === 'refused' ? loaded.message : '';
+      assert.ok(message.startsWith(`${join(state, 'node.key')}: cannot use the node key: `), message);
+      assert.match(message, expected);
+      assert.doesNotMatch(message, /chmod/);
+    });
+
+  it('says chown and chmod when its key is not to be read', async function () {
+    // Root reads everything.
+    if (process.platform === 'win32' || process.getuid?.() === 0) this.skip();
+    await loadIdentity(home);
+    await chmod(join(home, 'node.key'), 0o000);
+    const loaded = await loadIdentity(home);
+    assert.match(loaded.type === 'refused' ? loaded.message : '', /permission denied; .*chown.*chmod 600/);
   });
 
   it('signs what everybody who knows its id can verify', async () => {

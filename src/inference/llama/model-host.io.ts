@@ -9,8 +9,15 @@ import type { StoredModel } from '../stored-model.ts';
 import { ChildLink } from './child-link.io.ts';
 import type { ChildMessage } from './child-protocol.ts';
 import { isLast, ModelRun, type RunMessage } from './model-run.ts';
-import { diedFailure, loadProblem, memoryProblem, noEngineProblem, quarantineProblem } from './problems.ts';
-import { Restarts } from './restarts.ts';
+import {
+  diedFailure,
+  diedProblem,
+  loadProblem,
+  memoryProblem,
+  noEngineProblem,
+  quarantineProblem,
+} from './problems.ts';
+import { type RestartAnswer, Restarts } from './restarts.ts';
 
 export interface ModelHostOptions {
   readonly stored: StoredModel;
@@ -30,6 +37,7 @@ export class ModelHost {
   /** By run id, until the child's last word. */
   readonly #runs = new Map<number, ModelRun>();
   #state: ModelState;
+  /** Why it failed, or how its process ended; until it is ready again. */
   #problem: string | undefined;
   #link: ChildLink | undefined;
   #slots: number;
@@ -54,7 +62,7 @@ export class ModelHost {
     return {
       model: this.#options.stored.model,
       state: this.#state,
-      ...(this.#state === 'failed' ? { problem: this.#problem ?? 'unknown' } : {}),
+      ...(this.#problem === undefined ? {} : { problem: this.#problem }),
       digest: this.#options.stored.digest,
       contextTokens: this.#contextTokens,
       slots: this.#slots,
@@ -180,6 +188,7 @@ export class ModelHost {
     this.#slots = Math.min(slots, this.#options.slots);
     this.#contextTokens = contextTokens;
     this.#loadMs = Math.round(performance.now() - this.#loadStartedMs);
+    this.#problem = undefined;
     this.#change('ready');
     for (const [index, run] of [...this.#runs.values()].entries()) {
       if (index < this.#slots) {
@@ -211,9 +220,16 @@ export class ModelHost {
     if (this.#state === 'failed') return;
     if (!this.#closed) this.#restarts.died(performance.now());
     const answer = this.#restarts.answer(performance.now());
-    if (answer.type === 'never') this.#problem = quarantineProblem(this.#options.stored.path, answer.deaths, detail);
+    if (!this.#closed) this.#problem = this.#deathProblem(answer, detail);
     this.#change(answer.type === 'never' ? 'failed' : 'on-disk');
     this.#endRuns(diedFailure(this.#options.stored.model, detail));
+  }
+
+  #deathProblem(answer: RestartAnswer, detail: string): string {
+    const { model, path } = this.#options.stored;
+    if (answer.type === 'never') return quarantineProblem(path, answer.deaths, detail);
+    const answers = [...this.#runs.values()].filter(({ open }) => open).length;
+    return diedProblem(model, { detail, answers, waitMs: answer.type === 'wait' ? answer.waitMs : 0 });
   }
 
   #endRuns(reason: Failure): void {

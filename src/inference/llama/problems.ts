@@ -54,6 +54,24 @@ export function quarantineProblem(path: string, deaths: number, detail: string):
   return `${path} ended its process ${deaths} times within minutes (${detail}); replace the file, then start the node again`;
 }
 
+export interface Death {
+  /** Exit code or signal, or why we ended it, and its last words. */
+  readonly detail: string;
+  /** Answers that were under way in it. */
+  readonly answers: number;
+  /** Until it may be started again. */
+  readonly waitMs: number;
+}
+
+export function diedProblem(model: ModelId, { detail, answers, waitMs }: Death): string {
+  const cut =
+    answers === 0
+      ? ''
+      : `, and ${answers === 1 ? 'the answer' : `the ${answers} answers`} under way may only go on at another node that has the model`;
+  const pause = waitMs > 0 ? `after a pause of ${Math.ceil(waitMs)} ms ` : '';
+  return `the process that runs ${model} ended: ${detail}${cut}; ${pause}the next request starts it again`;
+}
+
 export function contextFailure(promptTokens: number, contextTokens: number): Failure {
   return failure(
     'context-length-exceeded',

@@ -3,6 +3,7 @@
  * ten minutes never, until somebody asks for it by hand: a file that kills its process will do so again, and each try costs the
  * machine a load. Pure: the caller brings the clock.
  */
+import { backOffMs } from '../../back-off.ts';
 
 export const RESTARTS = {
   /** Pause after the first death. Source: guess, a client's retry finds the model again. */
@@ -36,8 +37,8 @@ export class Restarts {
     const last = recent.at(-1);
     if (last === undefined) return { type: 'now' };
     if (recent.length >= RESTARTS.deathsMax) return { type: 'never', deaths: recent.length };
-    const backOffMs = Math.min(RESTARTS.backOffMsMax, RESTARTS.backOffMsMin * 2 ** (recent.length - 1));
-    const waitMs = last + backOffMs - nowMs;
+    const pauseMs = backOffMs({ minMs: RESTARTS.backOffMsMin, maxMs: RESTARTS.backOffMsMax }, recent.length - 1);
+    const waitMs = last + pauseMs - nowMs;
     return waitMs > 0 ? { type: 'wait', waitMs } : { type: 'now' };
   }
 
