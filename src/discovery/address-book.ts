@@ -132,6 +132,16 @@ export class AddressBook {
     return 'dialled';
   }
 
+  /** A request wants to go there now: dialled at once, also beyond the usual number, unless a dial just came to nothing. */
+  call(node: NodeId, nowMs: number): DialIntent | undefined {
+    const target = this.#nodes.get(node);
+    if (target?.state !== 'idle' || target.addresses.length === 0) return undefined;
+    if (target.failures > 0 && nowMs < target.lastDialMs + REDIAL_MS_MIN) return undefined;
+    target.state = 'dialling';
+    target.lastDialMs = nowMs;
+    return { node, addresses: target.addresses };
+  }
+
   /** Any dial that included this address came to nothing. Returns the nodes that were sought there. */
   dialFailed(address: string, nowMs: number): readonly NodeId[] {
     const { address: plain, node } = splitAddress(address);

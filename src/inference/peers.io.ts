@@ -20,6 +20,8 @@ import type { Serving } from './serving.ts';
 const PEERS = {
   /** Time to open a link on an existing connection. Source: guess: a round trip on the worst path, several times. */
   openMsMax: 5_000,
+  /** A try waits this long for a connection that is being dialled. Source: guess: four round trips of 250 ms, twice; the next node on the list is the better way then. */
+  connectMsMax: 2_000,
   /** The side with the larger id waits this long for the other's link before a mere sign of life opens one. Source: guess. */
   otherOpensMs: 1_000,
   /** Between two attempts: doubles while links do not last. Source: guess. */
@@ -63,6 +65,8 @@ interface Peer {
   reopenMs: number;
   heardAtMs: number;
   cancelReopen: (() => void) | undefined;
+  /** Set while a try waits for a connection. */
+  stopAwaiting: (() => void) | undefined;
 }
 
 export class Peers {
@@ -88,7 +92,9 @@ export class Peers {
     peer.connected = true;
     peer.linklessSinceMs = this.#ports.clock.nowMs();
     peer.reopenMs = PEERS.reopenMsMin;
-    if (compareIds(this.#ports.self, node) < 0) this.#ensureLink(peer);
+    peer.stopAwaiting?.();
+    peer.stopAwaiting = undefined;
+    if (compareIds(this.#ports.self, node) < 0 || peer.waiting.size > 0) this.#ensureLink(peer);
   }
 
   connectionLost(node: NodeId): void {
@@ -120,7 +126,8 @@ export class Peers {
     }
     const waiting: WaitingOpening = { opening, line: undefined, creditTokens: 0 };
     peer.waiting.add(waiting);
-    this.#ensureLink(peer);
+    if (peer.connected) this.#ensureLink(peer);
+    else this.#awaitConnection(peer);
     return {
       credit: (tokens) => {
         if (waiting.line === undefined) waiting.creditTokens += tokens;
@@ -157,6 +164,7 @@ export class Peers {
     this.#closing = true;
     for (const peer of this.#peers.values()) {
       peer.cancelReopen?.();
+      peer.stopAwaiting?.();
       for (const link of peer.links) link.close('this node is stopping');
     }
     this.#peers.clear();
@@ -175,6 +183,14 @@ export class Peers {
     if (peer.connected && peer.cancelReopen === undefined && (!patient || waitedMs >= PEERS.otherOpensMs)) {
       this.#ensureLink(peer);
     }
+  }
+
+  /** The mesh dials whom a try needs; until then the try waits, for a while. */
+  #awaitConnection(peer: Peer): void {
+    peer.stopAwaiting ??= this.#ports.clock.after(PEERS.connectMsMax, () => {
+      peer.stopAwaiting = undefined;
+      if (!peer.connected) this.#openFailed(peer, 'no connection came in time');
+    });
   }
 
   #ensureLink(peer: Peer): void {
@@ -317,6 +333,7 @@ export class Peers {
       reopenMs: PEERS.reopenMsMin,
       heardAtMs: Number.NEGATIVE_INFINITY,
       cancelReopen: undefined,
+      stopAwaiting: undefined,
     };
     this.#peers.set(node, peer);
     return peer;

@@ -178,6 +178,7 @@ export class Mesh {
         return;
       }
       case 'try-started':
+        this.#call(input.node, nowMs);
         return this.#requests.tryStarted(input, nowMs);
       case 'first-token-seen':
         return this.#requests.firstTokenSeen(input, nowMs);
@@ -215,6 +216,13 @@ export class Mesh {
     const { dials, wakeAtMs } = this.#book.plan(nowMs);
     this.#dialAtMs = wakeAtMs;
     for (const dial of dials) this.#effects.push({ type: 'dial', ...dial });
+  }
+
+  /** In a mesh larger than the connections that are kept, a request may go to somebody who is not connected yet. */
+  #call(node: NodeId, nowMs: number): void {
+    if (node === this.#options.self || this.#gossip.member(node, nowMs)?.connected === true) return;
+    const dial = this.#book.call(node, nowMs);
+    if (dial !== undefined) this.#effects.push({ type: 'dial', ...dial });
   }
 
   /** What a connection or a message also means to the address book. */

@@ -98,6 +98,20 @@ describe('the address book', () => {
     assert.equal(one.plan(122_020).dials.length, 0, 'it is connected');
   });
 
+  it('calls whom a request needs at once, beyond the limit too, but not within a second of a dial that failed', () => {
+    const one = book(0);
+    assert.equal(one.call(LOW, 0), undefined, 'one of whom no address is known');
+    one.learn({ node: LOW, addresses: [ADDRESS], source: 'gossip' }, 1_000);
+    assert.deepEqual(one.plan(1_500).dials, []);
+    assert.deepEqual(one.call(LOW, 1_500), { node: LOW, addresses: [ADDRESS] });
+    assert.equal(one.call(LOW, 1_501), undefined, 'the dial that runs will do');
+    one.dialFailed(ADDRESS, 1_600);
+    assert.equal(one.call(LOW, 2_499), undefined);
+    assert.deepEqual(one.call(LOW, 2_500)?.addresses, [ADDRESS]);
+    one.connected(LOW, ADDRESS, 2_600);
+    assert.equal(one.call(LOW, 9_000), undefined, 'it is connected');
+  });
+
   it('puts the address on the host of the live connection first, whether it is told before or after', () => {
     const moved = '/ip4/192.0.2.77/tcp/4001';
     const from = '/ip4/192.0.2.77/tcp/53211';

@@ -116,11 +116,25 @@ describe('the links of a data plane', () => {
     assert.deepEqual(a.plane.linked(), []);
   });
 
-  it('fail a request at once when none can be had', async () => {
+  it('let a try wait for the connection that is being dialled', async () => {
+    const { a, b } = two();
+    a.ranked = [b.id];
+    const client = new Client(a, jobOf('x'));
+    await until('it is asked', () => a.inputs.some(({ type }) => type === 'try-started'));
+    world.clock.advance(1_900);
+    await turns(5);
+    assert.equal(client.end, undefined);
+    world.connect();
+    await until('it ended', () => client.end !== undefined);
+    assert.equal(client.end?.type, 'ended');
+    assert.equal(a.inputs.filter(({ type }) => type === 'try-started').length, 1);
+  });
+
+  it('give a try up when no connection comes in two seconds', async () => {
     const { a } = two();
     a.ranked = [nodeId(7)];
     const client = new Client(a, jobOf('x'));
-    for (let round = 0; round < 40 && client.end === undefined; round += 1) {
+    for (let round = 0; round < 200 && client.end === undefined; round += 1) {
       // eslint-disable-next-line no-await-in-loop
       await turns(5);
       world.clock.advance(100);
@@ -130,7 +144,7 @@ describe('the links of a data plane', () => {
       input.type === 'try-ended' && input.outcome.type === 'failed' ? [input.outcome.failure] : [],
     );
     assert.equal(failures[0]?.code, 'stream-lost');
-    assert.match(failures[0].message, /no link to the serving node: no connection/);
+    assert.match(failures[0].message, /no link to the serving node: no connection came in time/);
   });
 });
 

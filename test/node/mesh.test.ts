@@ -139,6 +139,22 @@ describe('the core of a node', () => {
     assert.deepEqual(dialsOf([...caused, ...late.pass(2_000)]), [['/ip4/127.0.0.1/tcp/3']]);
   });
 
+  it('dials the node of a try that it is not connected to, at once and once', () => {
+    const [late, member, other] = [new TestNode(A), new TestNode(B), new TestNode(C)];
+    other.step({ type: 'listening', addresses: ['/ip4/127.0.0.1/tcp/3'] });
+    connect(member, other);
+    const opened = late.step({ type: 'connection-opened', node: B, address: '/ip4/127.0.0.1/tcp/2' });
+    exchange([...opened, ...late.pass(100)].filter(({ type }) => type === 'request-snapshot'), late, member);
+    late.pass(2_000);
+    late.step({ type: 'dial-failed', address: '/ip4/127.0.0.1/tcp/3', reason: 'refused' });
+    const attempt = (node: NodeId): readonly Effect[] =>
+      late.step({ type: 'try-started', requestId: requestId(1), node, resumedAt: 0 });
+    assert.deepEqual(dialsOf(attempt(B)), []);
+    assert.deepEqual(dialsOf(attempt(A)), []);
+    assert.deepEqual(dialsOf(attempt(C)), [['/ip4/127.0.0.1/tcp/3']]);
+    assert.deepEqual(dialsOf(attempt(C)), []);
+  });
+
   it('routes nothing to others by a view that is from before a sleep', () => {
     const [a, b] = [new TestNode(A), new TestNode(B)];
     b.step({ type: 'models-changed', models: [offer()] });
