@@ -13,7 +13,7 @@ import { Author } from './author.ts';
 import { Cadence, loadIntervalMs } from './cadence.ts';
 import type { GossipCounters, GossipEffect, GossipInput, GossipMember, GossipStep } from './gossip-events.ts';
 import { Liveness, type LivenessEvent } from './liveness.ts';
-import type { Sign, Verify } from './message-codec.ts';
+import type { Parse, Sign, Verify } from './message-codec.ts';
 import type { Capability, GossipMessage, ModelLoad } from './message.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { View, type ViewVerdict } from './view.ts';
@@ -28,6 +28,8 @@ export interface GossipCoreOptions {
   readonly incarnation: number;
   readonly sign: Sign;
   readonly verify: Verify;
+  /** Absent = `parseMessage` (`view.ts` says when another makes sense). */
+  readonly parse?: Parse;
   readonly prng: Prng;
 }
 

@@ -24,6 +24,8 @@ import { NODE_KEY_BYTES, nodeKeyOf, nodeOfKey } from './node-key.ts';
 export type Sign = (bytes: Uint8Array) => Uint8Array;
 export type Verify = (node: NodeId, bytes: Uint8Array, signature: Uint8Array) => boolean;
 
+export type Parse = (bytes: Uint8Array, swarm: SwarmFingerprint) => Parsed;
+
 export type Rejection = 'too-large' | 'malformed' | 'other-version' | 'other-swarm' | 'out-of-bounds' | 'bad-signature';
 
 export type Parsed =

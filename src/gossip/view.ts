@@ -12,7 +12,7 @@ import { compareIds, type NodeId, type SwarmFingerprint } from '../ids.ts';
 import { GOSSIP, LIVENESS } from '../params.ts';
 import { OffsetWindow } from './age.ts';
 import { bucketOf, ViewDigest } from './anti-entropy.ts';
-import { isSigned, type Parsed, parseMessage, type Rejection, type Verify } from './message-codec.ts';
+import { isSigned, type Parse, type Parsed, parseMessage, type Rejection, type Verify } from './message-codec.ts';
 import { type Entry, hasGap, newEntry, show, type Slot, slotType, type ViewMember } from './member.ts';
 import type { GossipMessage } from './message.ts';
 import { type Tombstone, Tombstones } from './tombstones.ts';
@@ -43,20 +43,30 @@ export type IgnoreReason =
   | 'unknown-accuser'
   | 'other-version';
 
+export interface ViewOptions {
+  readonly self: NodeId;
+  readonly swarm: SwarmFingerprint;
+  readonly verify: Verify;
+  /** Absent = `parseMessage`. Who shows the same bytes to many views may remember what they say. */
+  readonly parse?: Parse;
+}
+
 type ParsedMessage = Extract<Parsed, { type: 'parsed' }>;
 
 export class View {
   readonly #self: NodeId;
   readonly #swarm: SwarmFingerprint;
   readonly #verify: Verify;
+  readonly #parse: Parse;
   readonly #entries = new Map<NodeId, Entry>();
   readonly #tombstones = new Tombstones();
   readonly #digest = new ViewDigest();
   #sorted: readonly NodeId[] | undefined;
   #equivocations = 0;
 
-  constructor(options: { readonly self: NodeId; readonly swarm: SwarmFingerprint; readonly verify: Verify }) {
+  constructor(options: ViewOptions) {
     this.#self = options.self;
+    this.#parse = options.parse ?? parseMessage;
     this.#swarm = options.swarm;
     this.#verify = options.verify;
   }
@@ -72,7 +82,7 @@ export class View {
   /** Judges a message from anybody and takes it in if it is news. Cases, in this order: 1 malformed, 2 stale (no
    *  signature needed), 3 forged, 4 our own, 5 an accusation, 6 a goodbye, 7 over-age, 8 equivocation, 9 news. */
   receive(bytes: Uint8Array, nowMs: number): ViewVerdict {
-    const parsed = parseMessage(bytes, this.#swarm);
+    const parsed = this.#parse(bytes, this.#swarm);
     if (parsed.type === 'rejected')
       return parsed.reason === 'other-version' ? ignored('other-version') : { type: 'reject', reason: parsed.reason };
     const { message } = parsed;

@@ -123,7 +123,7 @@ describe('the links of a data plane', () => {
     await until('it is asked', () => a.inputs.some(({ type }) => type === 'try-started'));
     world.clock.advance(1_900);
     await turns(5);
-    assert.equal(client.end, undefined);
+    assert.deepEqual([client.end], [undefined]);
     world.connect();
     await until('it ended', () => client.end !== undefined);
     assert.equal(client.end?.type, 'ended');

@@ -144,7 +144,11 @@ describe('the core of a node', () => {
     other.step({ type: 'listening', addresses: ['/ip4/127.0.0.1/tcp/3'] });
     connect(member, other);
     const opened = late.step({ type: 'connection-opened', node: B, address: '/ip4/127.0.0.1/tcp/2' });
-    exchange([...opened, ...late.pass(100)].filter(({ type }) => type === 'request-snapshot'), late, member);
+    exchange(
+      [...opened, ...late.pass(100)].filter(({ type }) => type === 'request-snapshot'),
+      late,
+      member,
+    );
     late.pass(2_000);
     late.step({ type: 'dial-failed', address: '/ip4/127.0.0.1/tcp/3', reason: 'refused' });
     const attempt = (node: NodeId): readonly Effect[] =>
