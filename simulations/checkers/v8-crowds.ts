@@ -1,0 +1,154 @@
+/**
+ * V8: after a flash crowd the mesh is as before. At the latest twice its length after its end, some ten seconds have
+ * queues and busy answers of at most 1.5 times the level before it plus a small constant: a mesh that stays congested when
+ * the crowd is gone (metastable) never has them. The level before is the mean of the minute before the crowd.
+ * The time is at least `DRAIN_MS`: a crowd shorter than one answer cannot be gone in twice its length.
+ * Not covered: crowds that follow each other within the time that is judged, and those after which more than a tenth of the
+ * slots is missing. Limits: sums per `BIN_MS`, kept for the longest crowd.
+ */
+import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
+import type { Fault } from '../fault.ts';
+import type { WorldEvent } from '../world-event.ts';
+import { Breaches } from './breaches.ts';
+import { endMs } from './calm.ts';
+
+export const V8_LIMITS = {
+  /** Source: the promise. */
+  levelFactor: 1.5,
+  lengthFactor: 2,
+  /** Requests that wait in the whole mesh, and the same per slot. Source: guess: what bursts of the usual demand leave. */
+  queuedSlack: 2,
+  queuedSlackPerSlot: 0.1,
+  /** Busy answers per second. Source: guess: one burst of the usual demand in ten seconds. */
+  busySlackPerSecond: 1,
+} as const;
+
+const BIN_MS = 10_000;
+const BEFORE_MS = 60_000;
+/** Least time of the level before. Source: guess. */
+const BEFORE_BINS_MIN = 2;
+/** Source: computed: two waiting answers of 120 tokens a slot at 8 tokens per second. */
+const DRAIN_MS = 30_000;
+
+type Crowd = Extract<Fault, { kind: 'flash-crowd' }>;
+
+interface Bin {
+  readonly fromMs: number;
+  queued: number;
+  slots: number;
+  busy: number;
+}
+
+interface Watched {
+  readonly crowd: Crowd;
+  readonly deadlineMs: number;
+  before: { readonly queued: number; readonly slots: number; readonly busy: number } | undefined;
+  best: { readonly queued: number; readonly busy: number } | undefined;
+  state: 'coming' | 'here' | 'judged';
+}
+
+class Crowds implements Checker {
+  readonly #breaches: Breaches;
+  readonly #watched: readonly Watched[];
+  #bin: Bin = newBin(0);
+  #recent: Bin[] = [];
+
+  constructor(context: CheckContext) {
+    this.#breaches = new Breaches(context);
+    const crowds = context.plan.filter((fault) => fault.kind === 'flash-crowd');
+    this.#watched = crowds
+      .map((crowd): Watched => {
+        const waitMs = Math.max(DRAIN_MS, V8_LIMITS.lengthFactor * crowd.durationMs);
+        return { crowd, deadlineMs: endMs(crowd) + waitMs, before: undefined, best: undefined, state: 'coming' };
+      })
+      .filter(({ crowd, deadlineMs }) =>
+        crowds.every((other) => other === crowd || other.atMs > deadlineMs || endMs(other) < crowd.atMs - BEFORE_MS),
+      );
+  }
+
+  observe(event: WorldEvent, atMs: number): void {
+    if (this.#watched.length === 0) return;
+    while (atMs >= this.#bin.fromMs + BIN_MS) this.#closeBin();
+    if (event.type === 'sampled') {
+      // The mean over the bin of what all nodes hold: a bin has ten samples of each.
+      this.#bin.queued += event.sample.queued / 10;
+      this.#bin.slots += event.sample.slots / 10;
+    } else if (event.type === 'offered' && event.answer === 'refused' && event.code === 'busy') this.#bin.busy += 1;
+  }
+
+  finish(atMs: number): void {
+    if (this.#watched.length > 0) while (atMs >= this.#bin.fromMs + BIN_MS) this.#closeBin();
+  }
+
+  #closeBin(): void {
+    const bin = this.#bin;
+    this.#bin = newBin(bin.fromMs + BIN_MS);
+    for (const watched of this.#watched) this.#follow(watched, bin);
+    this.#recent.push(bin);
+    if (this.#recent.length > BEFORE_MS / BIN_MS) this.#recent.shift();
+  }
+
+  #follow(watched: Watched, bin: Bin): void {
+    const { crowd, deadlineMs } = watched;
+    const toMs = bin.fromMs + BIN_MS;
+    if (watched.state === 'coming' && toMs > crowd.atMs) {
+      watched.state = 'here';
+      watched.before = meanOf(this.#recent);
+    }
+    const { before } = watched;
+    if (watched.state !== 'here' || before === undefined) return;
+    const isShort = bin.slots < before.slots * 0.9;
+    if (bin.fromMs >= endMs(crowd) && !isShort) watched.best = better(watched.best, bin, before);
+    // The last bin that begins before the deadline still counts.
+    if (toMs < deadlineMs) return;
+    watched.state = 'judged';
+    if (watched.best !== undefined) this.#judge(watched, watched.best, before);
+  }
+
+  #judge(
+    { crowd, deadlineMs }: Watched,
+    best: NonNullable<Watched['best']>,
+    before: NonNullable<Watched['before']>,
+  ): void {
+    const most = normal(before);
+    for (const kind of ['queued', 'busy'] as const) {
+      if (best[kind] <= most[kind]) continue;
+      const what = kind === 'queued' ? 'requests wait in the mesh' : 'busy answers in 10 s';
+      const detail = `${best[kind].toFixed(1)} ${what} ${deadlineMs - endMs(crowd)} ms after a crowd of ${crowd.durationMs} ms, ${before[kind].toFixed(1)} before it, at most ${most[kind].toFixed(1)} promised`;
+      this.#breaches.add(kind, { atMs: deadlineMs, nodes: [], detail });
+    }
+  }
+}
+
+function newBin(fromMs: number): Bin {
+  return { fromMs, queued: 0, slots: 0, busy: 0 };
+}
+
+function meanOf(bins: readonly Bin[]): Watched['before'] {
+  if (bins.length < BEFORE_BINS_MIN) return undefined;
+  const mean = (read: (bin: Bin) => number): number => bins.reduce((sum, bin) => sum + read(bin), 0) / bins.length;
+  return { queued: mean((bin) => bin.queued), slots: mean((bin) => bin.slots), busy: mean((bin) => bin.busy) };
+}
+
+function normal(before: NonNullable<Watched['before']>): { readonly queued: number; readonly busy: number } {
+  const { levelFactor, queuedSlack, queuedSlackPerSlot, busySlackPerSecond } = V8_LIMITS;
+  return {
+    queued: levelFactor * before.queued + queuedSlack + queuedSlackPerSlot * before.slots,
+    busy: levelFactor * before.busy + (busySlackPerSecond * BIN_MS) / 1_000,
+  };
+}
+
+/** The ten seconds that are nearest to normal: both figures of one bin, by the worse of the two. */
+function better(best: Watched['best'], bin: Bin, before: NonNullable<Watched['before']>): NonNullable<Watched['best']> {
+  const most = normal(before);
+  const strain = ({ queued, busy }: { readonly queued: number; readonly busy: number }): number =>
+    Math.max(queued / most.queued, busy / most.busy);
+  return best === undefined || strain(bin) < strain(best) ? { queued: bin.queued, busy: bin.busy } : best;
+}
+
+export const crowdsPass: CheckerKind = {
+  id: 'V8',
+  promise: 'queues and busy answers are back to normal within twice the length of a flash crowd',
+  when: 'always',
+  create: (context) => new Crowds(context),
+};

@@ -1,0 +1,14 @@
+/**
+ * The mesh is torn apart along one line or several, in both directions or in one, and nodes are cut off and return in
+ * another order. Each part must go on with what it has, and after healing all must agree again.
+ */
+import type { Scenario } from '../scenario.ts';
+import { BASE } from './base.ts';
+
+export const PARTITION: Scenario = {
+  ...BASE,
+  name: 'partition',
+  question: 'When the mesh is torn apart, does each part go on answering, and do all agree again afterwards?',
+  nodes: 15,
+  faults: { perNodeHour: { partition: 5, swizzle: 2, loss: 4, crash: 2 }, enable: 0.8 },
+};

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { requestsEndOnce } from '../../../simulations/checkers/s6-requests.ts';
+import {
+  arrived,
+  check,
+  ended,
+  run,
+  started,
+  stopped,
+  text,
+  type Told,
+  type Trace,
+  tryEnded,
+  tryStarted,
+} from './trace.ts';
+
+function details(trace: Trace, told: Told = {}): string[] {
+  return check(requestsEndOnce, [...started(4), ...trace], told).map(({ detail }) => detail);
+}
+
+const WHOLE: Trace = [
+  [100, arrived('a')],
+  [200, text('a', 0, 5)],
+  [300, text('a', 5, 1)],
+];
+
+describe('S6, requests end once', () => {
+  it('is content with one gap-free answer and one end', () => {
+    assert.deepEqual(details([...WHOLE, [400, ended('a', 6)]]), []);
+  });
+
+  it('sees gaps, repeats, nonsense and text after the end', () => {
+    for (const { next, expected } of [
+      { next: [350, text('a', 7)], expected: /gap: token 6 was due, 7 came/ },
+      { next: [350, text('a', 5)], expected: /repeat: token 6 was due, 5 came/ },
+      { next: [350, text('a', -1)], expected: /nonsense/ },
+      { next: [500, text('a', 6)], expected: /after the end/ },
+    ] as const) {
+      const [first] = details([...WHOLE, next, [400, ended('a', 6)]]);
+      assert.match(first ?? '', expected);
+    }
+  });
+
+  it('sees wrong counts', () => {
+    for (const { end, count } of [
+      { end: ended('a', 6), count: 0 },
+      { end: ended('a', 5, { completionTokens: 6 }), count: 1 },
+      { end: ended('a', 6, { completionTokens: 7 }), count: 1 },
+      { end: ended('a', 6, { completionTokens: 0, result: 'failed' }), count: 0 },
+      { end: ended('a', 0, { completionTokens: 0, result: 'node-lost' }), count: 0 },
+    ])
+      assert.equal(details([...WHOLE, [400, end]]).length, count);
+  });
+
+  it('sees a second end, an end of nothing and a second arrival', () => {
+    assert.match(details([...WHOLE, [400, ended('a', 6)], [500, ended('a', 6)]])[0] ?? '', /had ended as answered/);
+    assert.match(details([[500, ended('b', 0)]])[0] ?? '', /without having arrived/);
+    assert.match(details([...WHOLE, [400, ended('a', 6)], [500, arrived('a')]])[0] ?? '', /arrived before/);
+  });
+
+  it('wants an end within the drain time of a whole world', () => {
+    const healed = [1_000, { type: 'healed' }] as const;
+    const died = [20_000, stopped(0)] as const;
+    const late = [95_001, text('a', 6)] as const;
+    for (const { trace, untilMs, count } of [
+      { trace: [...WHOLE, healed], untilMs: 60_999, count: 0 },
+      { trace: [...WHOLE, healed], untilMs: 61_000, count: 1 },
+      { trace: WHOLE, untilMs: 1e6, count: 0 },
+      { trace: [...WHOLE, healed, died], untilMs: 1e6, count: 0 },
+      { trace: [...WHOLE, healed, [20_000, stopped(0, 'paused')] as const], untilMs: 1e6, count: 1 },
+      { trace: [...WHOLE, healed, late], untilMs: 125_000, count: 0 },
+      { trace: [...WHOLE, healed, late], untilMs: 125_001, count: 1 },
+    ])
+      assert.equal(details(trace, { untilMs }).length, count, `${untilMs}`);
+  });
+});
+
+describe('S6, what is given up ends elsewhere within 2 s', () => {
+  const trying: Trace = [
+    [100, arrived('a')],
+    [110, tryStarted('a', 1)],
+    [120, run('run-started', 1, 'a')],
+    [5_000, tryEnded('a', 1)],
+  ];
+
+  it('sees a run that goes on for longer', () => {
+    for (const { endMs, count } of [
+      { endMs: 7_000, count: 0 },
+      { endMs: 7_001, count: 1 },
+    ])
+      assert.equal(details([...trying, [endMs, run('run-ended', 1, 'a')]], { untilMs: 9_000 }).length, count);
+  });
+
+  it('sees a run that begins when nobody waits for it any more', () => {
+    const [arrival, attempt, , over] = trying;
+    const begun = (atMs: number): Trace => [
+      ...[arrival, attempt, over].flatMap((one) => (one === undefined ? [] : [one])),
+      [atMs, run('run-started', 1, 'a')],
+      [atMs + 1, run('run-ended', 1, 'a')],
+    ];
+    assert.equal(details(begun(6_000)).length, 0);
+    assert.equal(details(begun(7_001)).length, 1);
+  });
+
+  it('lets a new try at the same node take the run over', () => {
+    assert.deepEqual(details([...trying, [6_000, tryStarted('a', 1)]], { untilMs: 9_000 }), []);
+  });
+
+  it('says nothing about pairs that could not talk', () => {
+    const pause = { kind: 'pause', node: 1, atMs: 4_000, durationMs: 10 } as const;
+    for (const told of [
+      { truth: { canTalk: () => false } },
+      { truth: { isConnected: () => false } },
+      { truth: { isHonest: () => false } },
+      { plan: [pause] },
+    ])
+      assert.deepEqual(details(trying, { ...told, untilMs: 9_000 }), []);
+    assert.deepEqual(details([...trying, [6_000, stopped(1)]], { untilMs: 9_000 }), []);
+    assert.deepEqual(details([...trying, [6_000, stopped(1, 'paused')]], { untilMs: 9_000 }), []);
+  });
+});

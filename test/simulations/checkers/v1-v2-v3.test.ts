@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { scenarioIntervalMs } from '../../../simulations/checkers/load-interval.ts';
+import { NOTICED_MS_MAX, SETTLED_MS, stopsAreNoticed } from '../../../simulations/checkers/v1-detection.ts';
+import { alarmsAreRare, CLEAN_MS, EPISODE_MS } from '../../../simulations/checkers/v2-false-alarms.ts';
+import { CONVERGED_MS, USABLE_MS, viewsConverge } from '../../../simulations/checkers/v3-convergence.ts';
+import type { WorldEvent } from '../../../simulations/world-event.ts';
+import { allAlive, check, sampled, SCENARIO, started, stopped, type Told, type Trace, verdict } from './trace.ts';
+
+function after(atMs: number): Trace {
+  return [1, 2, 3].map((node) => [atMs, verdict(node, 0, 'suspect')] as const);
+}
+
+describe('V1, stops are noticed', () => {
+  const stopMs = SETTLED_MS + 1_000;
+  const before: Trace = [...started(4), ...allAlive(4, 500)];
+
+  function late(trace: Trace, told: Told = {}): number {
+    return check(stopsAreNoticed, [...before, ...trace], { untilMs: stopMs + 60_000, ...told }).length;
+  }
+
+  it('within 3 s, or 0.5 s where the kernel resets the connections', () => {
+    for (const { how, limitMs } of [
+      { how: 'powered-off', limitMs: NOTICED_MS_MAX.silent },
+      { how: 'suspended', limitMs: NOTICED_MS_MAX.silent },
+      { how: 'paused', limitMs: NOTICED_MS_MAX.silent },
+      { how: 'crashed', limitMs: NOTICED_MS_MAX.killed },
+    ] as const) {
+      assert.equal(late([[stopMs, stopped(0, how)], ...after(stopMs + limitMs)]), 0, how);
+      assert.equal(late([[stopMs, stopped(0, how)], ...after(stopMs + limitMs + 1)]), 1, how);
+    }
+    assert.equal(late([[stopMs, stopped(0, 'left')]]), 0);
+  });
+
+  it('by every observer, of which one in a hundred may be late', () => {
+    const [first, second, third] = after(stopMs + 100);
+    const stop = [stopMs, stopped(0)] as const;
+    assert.ok(first && second && third);
+    assert.equal(late([stop, first, second, third]), 0);
+    const violations = check(stopsAreNoticed, [...before, stop], { untilMs: 60_000 });
+    assert.match(
+      violations[0]?.detail ?? '',
+      /1.0 of 1 late, allowed 1 %; the worst is n0 at 16000 ms, missed by 3 of 3/,
+    );
+    assert.deepEqual(violations[0]?.nodes, [0, 1, 2, 3]);
+  });
+
+  it('not by those who are down, struck or new, nor of who is back at once or was never known', () => {
+    const stop = [stopMs, stopped(0)] as const;
+    const pause = { kind: 'pause', node: 0, atMs: stopMs - 100, durationMs: 1 } as const;
+    const loss = [1, 2, 3].map((node) => ({ kind: 'loss', node, atMs: 0, durationMs: 1e6, loss: 0.5 }) as const);
+    assert.equal(late([stop]), 1);
+    assert.equal(late([stop, [stopMs + 500, { type: 'started', node: 0, incarnation: 9 }]]), 0);
+    assert.equal(late([stop, ...[1, 2, 3].map((node) => [stopMs + 400, stopped(node)] as const)]), 0);
+    assert.equal(late([stop], { plan: [pause] }), 0);
+    assert.equal(late([stop], { plan: loss }), 0);
+    assert.equal(late([...after(stopMs - 10), stop]), 0, 'taken for suspect before');
+    assert.equal(late([[SETTLED_MS - 1, stopped(0)]]), 0, 'not a member for long');
+    assert.equal(late([[SETTLED_MS, stopped(0)]]), 1);
+  });
+});
+
+function suspicions(count: number, apartMs = EPISODE_MS + 1): Trace {
+  return Array.from({ length: count }, (_, index) => [100_000 + index * apartMs, verdict(0, 1, 'suspect')] as const);
+}
+
+describe('V2, false alarms are rare', () => {
+  const hours = 6;
+  const endMs = hours * 3_600_000;
+  /** 24 nodes for six hours: nearly six node-days, whole minutes without samples left out. */
+  const calm: Trace = [
+    ...started(24),
+    ...Array.from({ length: 24 * (endMs / 60_000) }, (_, index): Trace[number] => [
+      Math.floor(index / 24) * 60_000,
+      sampled(index % 24),
+    ]),
+  ];
+  const sampledOften = { scenario: { nodes: 24 } };
+
+  function alarms(trace: Trace, told: Told = {}): string[] {
+    return check(alarmsAreRare, [...calm, ...trace], { ...sampledOften, ...told }).map(({ detail }) => detail);
+  }
+  // A sample a minute stands for one second: 24 * 6 h / 60 = 0.1 node-days less the first minutes.
+
+  it('counts episodes against the node-days that were seen', () => {
+    assert.deepEqual(alarms(suspicions(1)), [], 'one in a tenth of a node-day is chance');
+    assert.match(alarms(suspicions(2))[0] ?? '', /2 false verdicts of suspect in 0.100 node-days/);
+    assert.deepEqual(alarms(suspicions(2, EPISODE_MS)), [], 'one episode');
+    assert.deepEqual(alarms(suspicions(1).concat([[100_001, verdict(2, 1, 'suspect')]])), [], 'shared by two');
+  });
+
+  it('allows a twentieth of it for deaths', () => {
+    const death = [100_000, verdict(0, 1, 'dead')] as const;
+    assert.match(alarms([death])[0] ?? '', /false verdicts of dead/);
+    assert.deepEqual(alarms([[100_000, verdict(0, 1, 'dead', 'made room in a full view')]]), []);
+  });
+
+  it('says nothing about nodes that were down or struck in the last minute, heavy loss and many accusers', () => {
+    const struck = { kind: 'delay', node: 1, atMs: 99_000, durationMs: 100_000, addedMs: 9 } as const;
+    const liar = { kind: 'liar', lie: 'accuse', atMs: 0, durationMs: 200_000 } as const;
+    const { network } = SCENARIO;
+    const two = suspicions(2);
+    for (const { told, count } of [
+      { told: {}, count: 1 },
+      { told: { plan: [struck] }, count: 0 },
+      { told: { scenario: { nodes: 24, network: { ...network, loss: 0.1 } } }, count: 1 },
+      { told: { scenario: { nodes: 24, network: { ...network, loss: 0.11 } } }, count: 0 },
+      { told: { scenario: { nodes: 24, network: { ...network, lossBurstMs: 301 } } }, count: 0 },
+      { told: { plan: [{ ...liar, node: 8 }] }, count: 1 },
+      {
+        told: {
+          plan: [
+            { ...liar, node: 8 },
+            { ...liar, node: 9 },
+          ],
+        },
+        count: 0,
+      },
+    ])
+      assert.equal(alarms(two, told).length, count, JSON.stringify(told));
+    const back: Trace = [
+      [30_000, stopped(1, 'paused')],
+      [100_000 - CLEAN_MS, { type: 'resumed', node: 1 }],
+    ];
+    assert.equal(alarms([...back, ...two]).length, 1);
+    assert.equal(alarms([...back, [100_001 - CLEAN_MS, { type: 'resumed', node: 1 }], ...two]).length, 0);
+  });
+
+  it('forgives a node whose relay stopped', () => {
+    const lost: Trace = [
+      [99_000, stopped(5)],
+      [99_100, { type: 'disconnected', node: 1, peer: 3 }],
+    ];
+    const two = suspicions(2);
+    const relayed = { scenario: { nodes: 24, nat: { 'relay-only': 1 } } };
+    assert.equal(alarms([...lost, ...two], relayed).length, 0);
+    assert.equal(alarms([...lost, ...two]).length, 1);
+    assert.equal(
+      alarms([[99_000, stopped(5)], [99_100, { type: 'disconnected', node: 1, peer: 5 }], ...two], relayed).length,
+      1,
+    );
+  });
+});
+
+/** Samples of all four every second; node 3 sees another view until `untilMs`. */
+function rounds(untilMs: number, other: Parameters<typeof sampled>[1] = { viewHash: 9 }): Trace {
+  return Array.from({ length: 4 * 140 }, (_, index): Trace[number] => {
+    const atMs = Math.floor(index / 4) * 1_000 + (index % 4) * 100;
+    return [atMs, index % 4 === 3 && atMs < untilMs ? sampled(3, other) : sampled(index % 4)];
+  });
+}
+
+describe('V3, views converge', () => {
+  const healedMs = 100_500;
+  const limitMs = 2 * scenarioIntervalMs(SCENARIO) + CONVERGED_MS;
+  const healed = [healedMs, { type: 'healed' }] as const;
+
+  function unequal(trace: Trace, told: Told = {}): string[] {
+    return check(viewsConverge, [...started(4), healed, ...trace], told).map(({ detail }) => detail);
+  }
+
+  it('within two beacons and five seconds of the healing', () => {
+    assert.equal(limitMs, 7_000);
+    assert.deepEqual(unequal(rounds(healedMs + limitMs)), []);
+    assert.match(unequal(rounds(healedMs + limitMs + 1_500))[0] ?? '', /2 different views of 4 nodes 7000 ms after/);
+  });
+
+  it('and to the truth', () => {
+    const corpse = rounds(0).map(([atMs, event]): Trace[number] =>
+      event.type === 'sampled' ? [atMs, sampled(event.node, { alive: 5 })] : [atMs, event],
+    );
+    assert.match(unequal(corpse)[0] ?? '', /1 different views of 4 nodes/);
+  });
+
+  it('counted anew when somebody comes or goes, and not before the healing', () => {
+    const split = rounds(healedMs + limitMs + 1_500);
+    const event: WorldEvent = { type: 'resumed', node: 2 };
+    assert.deepEqual(unequal([...split, [healedMs + 2_000, event]]), []);
+    assert.deepEqual(check(viewsConverge, [...started(4), ...split]), []);
+  });
+
+  it('leaves out who can talk to few', () => {
+    const alone = { truth: { canTalk: (left: number, right: number) => left !== 3 && right !== 3 } };
+    assert.equal(unequal(rounds(1e9), alone).length, 1, 'the others still count it as alive');
+    const three = rounds(1e9).map(([atMs, event]): Trace[number] =>
+      event.type === 'sampled' && event.node !== 3 ? [atMs, sampled(event.node, { alive: 3 })] : [atMs, event],
+    );
+    assert.deepEqual(unequal(three, alone), []);
+  });
+
+  it('wants a joiner to hold the settled mesh after three seconds', () => {
+    const joinMs = 50_000;
+    const join = (sample: Parameters<typeof sampled>[1], atMs = joinMs + USABLE_MS): Trace => [
+      ...started(3),
+      [joinMs, { type: 'started', node: 3, incarnation: 7 }],
+      [atMs, sampled(3, sample)],
+      [atMs + 500, sampled(3)],
+    ];
+    const away = { kind: 'loss', node: 0, atMs: joinMs, durationMs: 1, loss: 0.5 } as const;
+    for (const { trace, told, count } of [
+      { trace: join({ alive: 3, suspect: 1 }), count: 0 },
+      { trace: join({ alive: 3 }), count: 1 },
+      { trace: join({ isStale: true }), count: 1 },
+      { trace: join({ alive: 1 }, joinMs + USABLE_MS - 1), count: 0 },
+      { trace: join({ alive: 3 }), told: { plan: [away] }, count: 0 },
+      { trace: join({ alive: 3 }), told: { truth: { canTalk: () => false } }, count: 0 },
+    ])
+      assert.equal(check(viewsConverge, trace, told).length, count);
+  });
+});
