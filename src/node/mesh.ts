@@ -98,7 +98,8 @@ export class Mesh {
     const own = { node: self, self: true, name, verdict: 'alive', capability: this.#capability(), loads } as const;
     const exact = {
       ...own,
-      incarnation: this.#options.incarnation,
+      // It rises to refute an accusation, and after a sleep.
+      incarnation: this.#gossip.member(self, nowMs)?.incarnation ?? this.#options.incarnation,
       loadsMadeAtMs: nowMs,
       ageMs: 0,
       rttMs: 0,
