@@ -40,7 +40,12 @@ export const JOINERS: ReadonlySet<string> = new Set([
   'src/node/cli.io.ts',
   'src/node/cli-up.io.ts',
   'src/node/cli-query.io.ts',
+  // Starts real nodes to compare the simulated ones with.
+  'simulations/calibration/real.io.ts',
 ]);
+
+/** The simulator's command line, which is one of skein's commands as well. */
+const SIMULATOR = 'simulations/main.io.ts';
 
 /** Third parties without a clock, randomness, timers or input and output. */
 const PURE_PACKAGES: readonly RegExp[] = [/^cborg$/, /^@noble\/hashes\//, /^zod$/];
@@ -68,7 +73,7 @@ const INEXACT =
   /\bMath\s*\.\s*(?:log2|log10|log1p|log|expm1|exp|pow|sinh?|cosh?|tanh?|cbrt|hypot)\b|(?<!\b\d[\d_]*\s*)\*\*|\*\*(?!\s*\d)|\blocaleCompare\b|\bIntl\b|\btoLocale/;
 
 export function isPure(path: string): boolean {
-  return path.startsWith('src/') && !path.endsWith('.io.ts');
+  return /^(?:src|simulations)\//.test(path) && !path.endsWith('.io.ts');
 }
 
 export function folderOf(path: string): string {
@@ -86,9 +91,11 @@ export function brokenImports(file: SourceFile): readonly string[] {
 /** 1. Out of src; 2. the vocabularies; 3. input and output; 4. the directions between folders. */
 function ownImport(file: SourceFile, taken: ImportOf): string | undefined {
   const target = posix.join(posix.dirname(file.path), taken.specifier);
+  if (file.path.startsWith('simulations/')) return simulationImport(file, target);
   const [from, to] = [folderOf(file.path), folderOf(target)];
   // 1.
-  if (!target.startsWith('src/')) return 'imports from outside src';
+  if (!target.startsWith('src/'))
+    return target === SIMULATOR && JOINERS.has(file.path) ? undefined : 'imports from outside src';
   // 2.
   if (taken.typeOnly && VOCABULARIES.has(target)) return undefined;
   // 3. Types of an .io.ts file count too: what is needed as a type belongs in a pure file.
@@ -104,6 +111,14 @@ function ownImport(file: SourceFile, taken: ImportOf): string | undefined {
   return allowed.includes(to) ? undefined : `${from} may not use ${to}`;
 }
 
+/** The simulator replaces the world: it runs what is pure in src, and nothing of its input and output. */
+function simulationImport(file: SourceFile, target: string): string | undefined {
+  if (!/^(?:src|simulations)\//.test(target)) return 'imports from outside src and simulations';
+  if (isPure(target)) return undefined;
+  if (isPure(file.path)) return 'a pure file imports an .io.ts file';
+  return target.startsWith('src/') && !JOINERS.has(file.path) ? 'imports an .io.ts file of src' : undefined;
+}
+
 function foreignImport(file: SourceFile, taken: ImportOf): string | undefined {
   if (!isPure(file.path)) return undefined;
   return PURE_PACKAGES.some((pattern) => pattern.test(taken.specifier))
@@ -115,7 +130,11 @@ export function impurities(file: SourceFile): readonly string[] {
   if (!isPure(file.path)) return [];
   const code = codeOnly(file.text);
   const isPort = PORTS.has(file.path) && !/^(?:export )?(?:const|let|function|class)\b/m.test(code);
-  const forbidden = isPort ? WORLD.filter(({ what }) => what !== 'promises') : WORLD;
+  // A simulated process is called one there; lint, which knows scopes, forbids the real one.
+  const isSimulation = file.path.startsWith('simulations/');
+  const forbidden = WORLD.filter(
+    ({ what }) => !(isPort && what === 'promises') && !(isSimulation && what === 'the process'),
+  );
   return code
     .split('\n')
     .flatMap((line, index) =>
@@ -123,9 +142,9 @@ export function impurities(file: SourceFile): readonly string[] {
     );
 }
 
-/** In pure files: all nodes must compute alike, and a seed must give the same simulation everywhere. */
+/** In pure files of src: all nodes must compute alike. A simulated delay may differ in its last digit. */
 export function inexactMath(file: SourceFile): readonly string[] {
-  if (!isPure(file.path)) return [];
+  if (!isPure(file.path) || file.path.startsWith('simulations/')) return [];
   const lines = codeOnly(file.text).split('\n');
   return lines.flatMap((line, index) => {
     const found = INEXACT.exec(line);
