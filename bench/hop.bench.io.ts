@@ -4,17 +4,13 @@
  * Prints added time to first token, added delay per token, CPU per token and per short request, and 1,000 streams.
  * `npm run bench -- hop [blocks]`; needs Debian's `nginx` for two of its columns and says so when it is missing.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { mkdtemp, rm, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { startNodeProcess } from '../src/node/node-process.io.ts';
-import type { LoadJob, LoadResult } from './load.io.ts';
+import type { LoadJob } from './load.io.ts';
 import { hasNginx, startPlain, startTlsPair } from './nginx.io.ts';
+import { runLoad, startUpstream, untilServed, writeUpstreamConfig } from './processes.io.ts';
 import { median } from './stats.ts';
 
 interface Target {
@@ -67,10 +63,6 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-const run = promisify(execFile);
-const fakeUpstream = fileURLToPath(new URL('fake-upstream.io.ts', import.meta.url));
-const loadGenerator = fileURLToPath(new URL('load.io.ts', import.meta.url));
-
 async function main(args: readonly string[]): Promise<void> {
   const blocks = Math.max(1, Number(args[0] ?? 6) || 6);
   const folder = await mkdtemp(join(tmpdir(), 'skein-bench-'));
@@ -102,13 +94,9 @@ async function startTargets(
   stops: (() => Promise<unknown>)[],
 ): Promise<readonly Target[]> {
   await mkdir(join(folder, 'b'), { recursive: true });
-  const upstream = spawn(
-    process.execPath,
-    [fakeUpstream, '--tokens-per-second', String(tokensPerSecond), '--tokens', '1000', '--stamp'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  stops.push(async () => end(upstream));
-  const port = await portOf(upstream);
+  const upstream = await startUpstream(tokensPerSecond);
+  const { port } = upstream;
+  stops.push(async () => upstream.stop());
   const direct = `http://127.0.0.1:${port}`;
   const targets: Target[] = [{ name: 'direct', url: direct, model: 'fake', pids: () => [] }];
   if (hasNginx()) {
@@ -124,10 +112,7 @@ async function startTargets(
     );
   } else say('nginx or openssl is not installed: its two columns are missing (apt-get install nginx openssl)');
   const config = join(folder, 'b', 'bench.toml');
-  await writeFile(
-    config,
-    `[[upstreams]]\nname = "fake"\nurl = "${direct}/v1"\nslots = 1100\ncontext-tokens = 100000\n`,
-  );
+  await writeUpstreamConfig(config, port);
   const front = await startNodeProcess({ home: join(folder, 'a'), args: ['--no-default-model'] });
   stops.push(async () => front.end('SIGTERM'));
   const back = await startNodeProcess({
@@ -161,8 +146,7 @@ async function measure(
 
 async function measureOnce({ job }: Shape, target: Target): Promise<Row> {
   const whole: LoadJob = { ...job, url: target.url, model: target.model, pids: target.pids() };
-  const { stdout } = await run(process.execPath, [loadGenerator, JSON.stringify(whole)], { timeout: 120_000 });
-  const result = JSON.parse(stdout) as LoadResult;
+  const result = await runLoad(whole);
   if (result.reasons.length > 0) say(`  ${target.name}: ${result.reasons.join('; ')}`);
   return {
     firstTokenUs: result.firstTokenUs[0],
@@ -236,35 +220,6 @@ function none(): number {
 function spread(values: readonly number[], digits: number = 2): string {
   const text = (value: number): string => value.toFixed(digits);
   return `${text(Math.min(...values))} / ${text(median(values))} / ${text(Math.max(...values))}`;
-}
-
-async function untilServed(api: string): Promise<void> {
-  const deadlineMs = performance.now() + 20_000;
-  while (performance.now() < deadlineMs) {
-    const body = JSON.stringify({ model: 'fake', max_tokens: 1, messages: [{ role: 'user', content: 'ready?' }] });
-    // eslint-disable-next-line no-await-in-loop
-    const response = await fetch(`${api}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-    });
-    // eslint-disable-next-line no-await-in-loop
-    await response.arrayBuffer();
-    if (response.ok) return;
-  }
-  throw new Error('the mesh does not answer for the fake upstream');
-}
-
-async function portOf(child: ChildProcess): Promise<number> {
-  if (child.stdout === null) throw new Error('no stdout');
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  return (JSON.parse(line) as { port: number }).port;
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
 }
 
 function say(text: string): void {

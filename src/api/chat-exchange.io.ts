@@ -3,7 +3,7 @@
  *
  * Nothing is sent before it is known whether there will be an answer: the first text, the end or a failure decides the
  * status. Only a stream that waits for long gets its head and comments early, because proxies and clients cut quiet
- * connections. What an event-loop turn produces leaves in one write. Tokens are granted as the socket takes them:
+ * connections. What arrives together leaves in one write. Tokens are granted as the socket takes them:
  * a client that stops reading stops its own engine, nobody else's. A client that goes away cancels the run at once,
  * streamed or not.
  */
@@ -35,7 +35,7 @@ export class ChatExchange {
   #roleSent = false;
   /** Events that the next write takes. */
   #pending = '';
-  #flushing: NodeJS.Immediate | undefined;
+  #flushing = false;
   /** The socket wants no more before its 'drain'. */
   #blocked = false;
   /** Tokens received that no grant has replaced yet. */
@@ -103,7 +103,7 @@ export class ChatExchange {
     }
     if (text !== '') this.#push(this.#stream.text(text));
     if (this.#pending.length > this.#init.limits.pendingLength) this.#res.destroy();
-    else this.#flushing ??= setImmediate(() => this.#flush());
+    else this.#flushSoon();
   }
 
   #push(events: string): void {
@@ -112,8 +112,15 @@ export class ChatExchange {
     this.#pending += events;
   }
 
+  /** All that one piece from the serving node holds has come when its microtasks run. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => this.#flush());
+  }
+
   #flush(): void {
-    this.#flushing = undefined;
+    this.#flushing = false;
     if (this.#done || this.#blocked) return;
     if (this.#pending !== '') this.#write(this.#pending);
     this.#pending = '';
@@ -200,6 +207,5 @@ export class ChatExchange {
   #finish(): void {
     this.#done = true;
     clearInterval(this.#ticker);
-    if (this.#flushing !== undefined) clearImmediate(this.#flushing);
   }
 }

@@ -92,14 +92,18 @@ function toSampling(body: ChatBody, stop: readonly string[]): Sampling {
   return {
     temperature: body.temperature ?? 1,
     topP: body.top_p ?? 1,
-    ...(body.top_k !== undefined && body.top_k > 0 ? { topK: body.top_k } : {}),
-    ...(body.min_p === undefined ? {} : { minP: body.min_p }),
-    ...(body.seed === undefined ? {} : { seed: toSeed(body.seed) }),
+    ...(isGiven(body.top_k) && body.top_k > 0 ? { topK: body.top_k } : {}),
+    ...(isGiven(body.min_p) ? { minP: body.min_p } : {}),
+    ...(isGiven(body.seed) ? { seed: toSeed(body.seed) } : {}),
     frequencyPenalty: body.frequency_penalty ?? 0,
     presencePenalty: body.presence_penalty ?? 0,
     stop,
-    ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(isGiven(maxTokens) ? { maxTokens } : {}),
   };
+}
+
+function isGiven<Value>(value: Value | null | undefined): value is Value {
+  return value !== null && value !== undefined;
 }
 
 /** Engines take 32 bits; equal seeds stay equal, also negative and huge ones. */

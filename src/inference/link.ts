@@ -57,6 +57,7 @@ export class Link {
   #lastTheirs = 0;
   #assemblyBytes = 0;
   #unconfirmed = 0;
+  #stirred = false;
   #broken: Broken | undefined;
 
   constructor(listener: LinkListener) {
@@ -76,6 +77,14 @@ export class Link {
   /** True when `take` would give bytes. */
   get ready(): boolean {
     return this.#broken === undefined && this.#queue.ready;
+  }
+
+  /**
+   * True when what was received last is itself a reason to send now: a confirmation is due, or the window opened. What
+   * somebody else put in may have time, as an acceptance that goes with its first token.
+   */
+  get stirred(): boolean {
+    return this.#stirred && this.ready;
   }
 
   /** The number of the new channel, or undefined when the link is full. */
@@ -127,6 +136,7 @@ export class Link {
   /** Takes in bytes, cut anywhere. Says so when the link is of no more use. */
   receive(bytes: Uint8Array): Broken | undefined {
     if (this.#broken !== undefined) return this.#broken;
+    this.#stirred = false;
     this.#decoder.push(bytes);
     let decoded = this.#decoder.next();
     while (decoded === 'frame') {
@@ -193,6 +203,7 @@ export class Link {
   /** No memory for this request: it is refused, and the rest of it read and forgotten. */
   #skip(assembly: Assembly, channel: number): void {
     this.#forget(assembly);
+    this.#stirred = true;
     const failure = { code: 'busy', message: 'this node holds too many unfinished large requests' } as const;
     this.answer(channel, { type: 'refused', failure, load: undefined });
   }
@@ -211,6 +222,7 @@ export class Link {
     if (kind !== 'cancel' || assembly.kind !== 'open') return `${kind} amid another message`;
     this.#forget(assembly);
     this.#assemblies.delete(key);
+    this.#stirred = true;
     this.answer(channel, { type: 'cancelled' });
     return undefined;
   }
@@ -222,6 +234,7 @@ export class Link {
     if (isAnswer(message)) return this.#answered(channel, message);
     if (isAsk(message)) return this.#asked(channel, message);
     if (message.type === 'received') {
+      this.#stirred = true;
       return this.#queue.confirm(message.bytes) ? undefined : 'confirmed bytes that were not sent';
     }
     this.#listener.told(message);
@@ -262,6 +275,7 @@ export class Link {
   #confirm(bytes: number, last: boolean): void {
     this.#unconfirmed += bytes;
     if (!last && this.#unconfirmed < LINK.confirmBytes) return;
+    this.#stirred = true;
     this.tell({ type: 'received', bytes: this.#unconfirmed });
     this.#unconfirmed = 0;
   }

@@ -62,6 +62,19 @@ export class SseParser {
   }
 
   #acceptText(text: string, events: SseEvent[]): void {
+    if (text.includes('\r')) return this.#acceptAnyLines(text, events);
+    let start = 0;
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      const line = this.#line + text.slice(start, end);
+      this.#line = '';
+      start = end + 1;
+      this.#acceptLine(line, events);
+    }
+    this.#line += text.slice(start);
+  }
+
+  /** The rare senders that end lines with a CR. */
+  #acceptAnyLines(text: string, events: SseEvent[]): void {
     let start = 0;
     for (const end of text.matchAll(LINE_END)) {
       const line = this.#line + text.slice(start, end.index);

@@ -16,6 +16,7 @@ import { type ErrorContext, failureInStream } from './upstream-errors.ts';
 import { countOf, isRecord, type JsonRecord, listOf, parseJson, recordOf, textOf } from './upstream-json.ts';
 import { TokenQueue } from './upstream-queue.ts';
 import { estimatePromptTokens } from './upstream-request.ts';
+import { ChunkShape, deltaTextOf } from './upstream-shape.ts';
 
 const REPLY_LIMITS = {
   /** Tokens that may wait for a grant before reading stops. Source: guess: some seconds of reading ahead, little memory. */
@@ -41,6 +42,7 @@ export class UpstreamReply {
   readonly #decoder = new TextDecoder('utf-8');
   readonly #stops: StopStrings;
   readonly #queue = new TokenQueue();
+  readonly #shape = new ChunkShape();
   #format: 'events' | 'json' = 'events';
   #bytes = 0;
   #events = 0;
@@ -173,6 +175,8 @@ export class UpstreamReply {
 
   #acceptEvent(data: string): void {
     this.#events += 1;
+    const text = this.#shape.textOf(data);
+    if (text !== undefined) return this.#take(text);
     if (data.startsWith('[DONE]')) {
       this.#finish(this.#finishReason ?? (this.#taken >= this.#takenMax ? 'length' : 'stop'));
       return;
@@ -180,15 +184,17 @@ export class UpstreamReply {
     const value = parseJson(data);
     if (!isRecord(value)) return this.#break('sent an event that is not JSON');
     if (isError(value)) return this.#failInside(value);
-    this.#usage = recordOf(value, 'usage') ?? this.#usage;
-    this.#acceptChoice(listOf(value, 'choices')?.[0]);
+    this.#acceptChunk(data, value);
   }
 
-  #acceptChoice(choice: unknown): void {
-    const content = textOf(recordOf(choice, 'delta'), 'content') ?? '';
+  #acceptChunk(data: string, value: JsonRecord): void {
+    const usage = recordOf(value, 'usage');
+    const content = deltaTextOf(value) ?? '';
+    const reason = textOf(listOf(value, 'choices')?.[0], 'finish_reason') ?? '';
+    this.#usage = usage ?? this.#usage;
     if (content !== '') this.#take(content);
-    const reason = textOf(choice, 'finish_reason') ?? '';
     if (reason !== '') this.#finishReason = reason === 'length' ? 'length' : 'stop';
+    if (usage === undefined && content !== '' && reason === '') this.#shape.learn(data, content);
   }
 
   #acceptJson(): void {
@@ -205,7 +211,6 @@ export class UpstreamReply {
     this.#flush();
   }
 
-  /** One delta of the answer. */
   #take(content: string): void {
     for (const text of this.#echo.accept(content.toWellFormed())) this.#enqueue(text);
   }

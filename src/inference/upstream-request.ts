@@ -54,8 +54,9 @@ export function chatBody(job: ChatJob, model: string): string {
   return JSON.stringify(body);
 }
 
+/** What is undefined is not written. */
 function samplingFields(sampling: Sampling): Record<string, unknown> {
-  const fields = {
+  return {
     temperature: sampling.temperature,
     top_p: sampling.topP === 1 ? undefined : sampling.topP,
     top_k: sampling.topK,
@@ -65,7 +66,6 @@ function samplingFields(sampling: Sampling): Record<string, unknown> {
     presence_penalty: sampling.presencePenalty === 0 ? undefined : sampling.presencePenalty,
     stop: sampling.stop.length === 0 ? undefined : sampling.stop,
   };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function invalid(why: string): ParsedUrl {

@@ -24,7 +24,7 @@ import { GossipChannel, gossipService } from '../gossip/channel.io.ts';
 import { type NodeId, parseNodeId } from '../ids.ts';
 import type { Identity } from './identity.io.ts';
 import type { DialResult, Network, NetworkEvents, NetworkStream, StreamOptions } from './network.ts';
-import { thriftyNoise, thriftyStream } from './thrifty-libp2p.io.ts';
+import { thriftyNoise, thriftyProtector, thriftyStream } from './thrifty-libp2p.io.ts';
 
 /** Source: measured: one stream's writes then stay below what pnet's cipher can take, and bulk keeps its speed. */
 const STREAM_WINDOW_BYTES = 262_144;
@@ -94,7 +94,7 @@ async function assemble(options: NetworkOptions, limit: PendingLimit): Promise<P
     privateKey: options.identity.privateKey,
     addresses: { listen: [...options.listen], appendAnnounce: [...(options.announce ?? [])] },
     transports: [tcp()],
-    connectionProtector: swarmProtector(swarmKey),
+    connectionProtector: thriftyProtector(swarmProtector(swarmKey)),
     connectionEncrypters: [thriftyNoise()],
     streamMuxers: [
       yamux({

@@ -67,7 +67,7 @@ describe('a live link', () => {
   it('pauses a millisecond between writes while it is busy, and only then', async () => {
     for (const [bytes, busy] of [
       [9_980, false],
-      [10_001, true],
+      [24_001, true],
     ] as const) {
       const bench = new Bench();
       bench.nowMs = 100;
