@@ -53,7 +53,7 @@ const ONE_WAY = 0.3;
 
 const LIES: readonly Lie[] = ['load', 'replay', 'forge', 'equivocate', 'flood', 'accuse'];
 
-export interface Place {
+interface Place {
   readonly atMs: number;
   /** The node that is struck; without a meaning for faults of the whole mesh. */
   readonly node: number;

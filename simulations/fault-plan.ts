@@ -18,7 +18,7 @@ const HOUR_MS = 3_600_000;
 /** Between two faults that occupy the same, so that a process lives before it dies again. Source: guess. */
 const GAP_MS = 1_000;
 
-export interface PlanSource {
+interface PlanSource {
   readonly scenario: Scenario;
   /** That of the seed: who has which machine, and so which habits, is drawn from it as in the run itself. */
   readonly random: KeyedRandom;

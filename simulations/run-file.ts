@@ -21,7 +21,7 @@ export const seedNumber = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 /** What is missing is said by the checks of the parts. */
 const RUN_SHAPE = exactly({ scenario: z.unknown().optional(), seed: seedNumber, plan: z.unknown().optional() });
 
-export function checkRun(input: unknown): Checked<RunFile> {
+function checkRun(input: unknown): Checked<RunFile> {
   const shape = checkShape(RUN_SHAPE, input);
   if (shape.type === 'invalid') return shape;
   const scenario = checkScenario(shape.value.scenario);

@@ -28,7 +28,7 @@ export interface ModelSpec {
 export interface WorkloadSpec {
   /** steady = Poisson; bursts = Markov-modulated (0.6 of the rate, and 3 times for 4 s on average); none = no requests. */
   readonly arrivals: 'steady' | 'bursts' | 'none';
-  /** Offered work as a share of what all holders together can do, 0 to 2. */
+  /** Offered work as a share of the most that the holders of the models can do, 0 to 2 (`workload.ts`). */
   readonly load: number;
   /** Share of requests that are a further turn of a conversation, 0 to 1. */
   readonly followUps: number;

@@ -11,10 +11,10 @@ import type { RunFile } from './run-file.ts';
 import { checkScenario } from './scenario-check.ts';
 import { type ShrinkPass, fewerNodes, fewerRequests, shorterFaults } from './shrink-passes.ts';
 
-export type ShrinkPhase = 'faults' | 'durations' | 'nodes' | 'requests';
+type ShrinkPhase = 'faults' | 'durations' | 'nodes' | 'requests';
 
 /** A candidate that failed too, and was gone on from. */
-export interface ShrinkStep {
+interface ShrinkStep {
   readonly phase: ShrinkPhase;
   /** Which of all runs it was, counted from 1. */
   readonly run: number;
@@ -33,7 +33,7 @@ export interface Shrunk {
   readonly complete: boolean;
 }
 
-export interface ShrinkOptions {
+interface ShrinkOptions {
   /** A run that fails. */
   readonly start: RunFile;
   /** Most runs. */

@@ -1,7 +1,8 @@
 /**
  * Which requests come in, where and when? Arrivals are a Poisson process, or one that switches between 0.6 of the rate and
- * 3 times the rate for bursts of 4 s. The rate is what makes the offered work the wanted share of what the machines can
- * do, with the turns before a further one counted as cached. A flash crowd is a process of its own beside it, and a lull
+ * 3 times the rate for bursts of 4 s. The rate is the wanted share of the most that the machines can carry: of all sets
+ * of models the one decides whose holders have the least room for its work, because a fast machine without a model is no
+ * help to those who ask for it. The turns before a further one are counted as cached. A flash crowd is a process of its own beside it, and a lull
  * leaves requests out, so that neither shifts what else comes in: request n of a process always asks the same, and draws
  * from nothing but its number. Arrivals do not wait for answers: a slow mesh gets as much work as a quick one.
  * Limits: everybody asks everywhere equally often. Source of the model and of all that says nothing else: the placement study.
@@ -198,22 +199,39 @@ function chooseIngress({ nodes, workload }: Pick<Scenario, 'nodes' | 'workload'>
   return drawn.slice(0, workload.ingressNodes).toSorted((left, right) => left - right);
 }
 
-/** The wanted share of what all machines with a model can do, over what a request costs. */
+/** The wanted share of the most requests that can be carried. */
 function usualRatePerMs({ scenario, machines, holdings, random }: WorkloadOptions): number {
   const { workload, models } = scenario;
   if (workload.arrivals === 'none' || models.length === 0) return 0;
-  let capacity = 0;
-  for (const [node, machine] of machines.entries())
-    if ((holdings[node]?.length ?? 0) > 0) capacity += capacityOf(machine);
   const draws = random.stream('lengths');
   let work = 0;
   for (let sample = 0; sample < SAMPLES; sample += 1) {
     const { promptTokens, answerTokens } = drawLengths(draws, workload);
     work += promptTokens / PREFILL_FACTOR + answerTokens;
   }
+  return (workload.load * mostWork({ models, machines, holdings })) / (work / SAMPLES) / 1_000;
+}
+
+/**
+ * The most of the mean request's work that all machines can do in a second, in tokens at a model's speed of 1: no set of
+ * models may need more than its holders have (Hall's condition). Limits: sets of one, of two and of all.
+ */
+function mostWork({
+  models,
+  machines,
+  holdings,
+}: Pick<WorkloadOptions, 'machines' | 'holdings'> & Pick<Scenario, 'models'>): number {
+  const indexes = models.map((_, index) => index);
   const demand = models.reduce((sum, model) => sum + model.demand, 0);
-  const cost = models.reduce((sum, model) => sum + model.demand / demand / model.speed, 0);
-  return (workload.load * capacity) / ((work / SAMPLES) * cost) / 1_000;
+  const costs = models.map((model) => model.demand / demand / model.speed);
+  const pairs = indexes.flatMap((one) => indexes.filter((other) => other >= one).map((other) => [one, other]));
+  const most = [indexes, ...pairs].map((set) => {
+    const cost = [...new Set(set)].reduce((sum, index) => sum + (costs[index] ?? 0), 0);
+    const holders = machines.filter((_, node) => holdings[node]?.some((index) => set.includes(index)));
+    const room = holders.reduce((sum, machine) => sum + capacityOf(machine), 0);
+    return cost > 0 ? room / cost : Number.POSITIVE_INFINITY;
+  });
+  return Math.min(...most);
 }
 
 function drawLengths(random: RandomStream, workload: WorkloadSpec): { promptTokens: number; answerTokens: number } {

@@ -1,7 +1,7 @@
 /**
  * One direction of a TCP connection: when does what is sent arrive, and when does the sender give up? On a clean path the
- * arrival is computed when it is sent, never before the previous one, and one event of the queue stands for the first
- * that travels. What is lost is kept, and everything behind it waits (head of line): it is sent again when the
+ * arrival is computed when it is sent, and one event of the queue stands for the first that travels; the next is looked
+ * at when that is there. What is lost is kept, and everything behind it waits (head of line): it is sent again when the
  * retransmission timer fires (doubling), or a round trip after later data got through (fast recovery).
  * Where the way is closed on arrival (cut, asleep, forgotten), all that travels is lost and waits in the same way.
  * Limits: acknowledgements are no packets: data counts as acknowledged when it arrives and the way back is open. No
@@ -10,6 +10,7 @@
  * Source: RFC 6298 and Linux for the timer, RFC 8985 (RACK) for the recovery.
  */
 import type { EventQueue, Timer } from '../kernel-port.ts';
+import { SEGMENT_BYTES } from './last-mile.ts';
 import { CONTROL_BYTES, LOST, type Path } from './path.ts';
 
 /** Bytes of one direction that nobody acknowledged; one more breaks the connection. Source: guess, about Linux' default. */
@@ -49,7 +50,7 @@ class Parcel<Payload> {
   readonly kind: ParcelKind;
   readonly bytes: number;
   readonly payload: Payload | undefined;
-  /** Whole ms; nothing of the kind for what is lost. */
+  /** When it is there in whole ms, before what is in front of it is waited for; says nothing of what is lost. */
   arrivesAtMs = 0;
   /** The other kernel has it already and waits for what is before it. */
   isAhead = false;
@@ -76,7 +77,6 @@ export class Flow<Payload> {
   #head: Parcel<Payload> | undefined;
   #tail: Parcel<Payload> | undefined;
   #lost: Parcel<Payload> | undefined;
-  #lastArrivalMs = 0;
   #arrivalTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
   /** Retries in vain since something got through. */
@@ -179,8 +179,7 @@ export class Flow<Payload> {
 
   #travel(parcel: Parcel<Payload>, travelsMs: number): void {
     // Whole numbers: V8 keeps them inside the object, and puts every fraction into one of its own.
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, Math.ceil(this.#queue.nowMs + travelsMs));
-    parcel.arrivesAtMs = this.#lastArrivalMs;
+    parcel.arrivesAtMs = Math.ceil(this.#queue.nowMs + travelsMs);
     this.#arm();
   }
 
@@ -243,7 +242,6 @@ export class Flow<Payload> {
       return;
     }
     this.#lost = this.#head;
-    this.#lastArrivalMs = this.#queue.nowMs;
     this.#disarm();
     this.#stall();
   }
@@ -280,24 +278,31 @@ export class Flow<Payload> {
     this.#retryAt(Math.min(nowMs + waitMs, this.#silentSinceMs + CONNECTION_TIMEOUT_MS));
   }
 
-  /** As much as the uplink takes; false when not even the first got through. */
+  /** Whether anything got through that way. */
   #sendAgain(): boolean {
-    let isMoving = this.#owedBytes > 0;
+    const wasOwed = this.#owedBytes > 0;
     this.#unackedBytes -= this.#owedBytes;
     this.#owedBytes = 0;
-    let parcel = this.#lost;
-    for (; parcel !== undefined; parcel = parcel.next) {
-      const travelsMs = parcel.isAhead ? 0 : this.#forward.send(parcel.bytes);
-      if (travelsMs === LOST) break;
-      this.#lost = parcel.next;
-      this.#travel(parcel, travelsMs);
-      isMoving = true;
-    }
-    if (!isMoving) return false;
+    if (!this.#sendLost() && !wasOwed) return false;
     this.#attempts = 0;
     this.#silentSinceMs = this.#queue.nowMs;
     if (this.#lost !== undefined) this.#retryAt(this.#queue.nowMs + this.#roundTripMs());
     return true;
+  }
+
+  /** As much as the uplink takes, in order; false when not even the first segment got through. */
+  #sendLost(): boolean {
+    const first = this.#lost;
+    // One segment of a long message goes ahead: when it is acknowledged, that is a sign of life, whatever becomes of the rest.
+    const isLong = first !== undefined && first.bytes > SEGMENT_BYTES;
+    if (isLong && this.#forward.send(SEGMENT_BYTES) === LOST) return false;
+    for (let parcel = first; parcel !== undefined; parcel = parcel.next) {
+      const travelsMs = parcel.isAhead ? 0 : this.#forward.send(parcel.bytes);
+      if (travelsMs === LOST) return isLong || parcel !== first;
+      this.#lost = parcel.next;
+      this.#travel(parcel, travelsMs);
+    }
+    return first !== undefined;
   }
 
   #retryMs(): number {

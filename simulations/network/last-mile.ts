@@ -3,7 +3,7 @@
  * one byte after the other; what waits for it is bounded in time, and what comes on top is dropped. Faults make it
  * worse for a while: losses of several faults add up as independent chains, delays add, the narrowest bandwidth counts.
  * Limits: only the uplink has a bandwidth; a message is one unit, so a long one is let in whole when the queue has room
- * at its beginning. Source: MESH measurements in docs/PROTOCOL.md for the loss model.
+ * at its beginning. A loss is drawn once for each message and side, from the number of segments that the message has.
  */
 import { invariant } from '../../src/assert.ts';
 import type { KeyedRandom, RandomStream } from '../kernel-port.ts';
@@ -11,7 +11,7 @@ import type { NetworkSpec } from '../scenario.ts';
 import { LossChain } from './loss-chain.ts';
 
 /** Payload of a TCP segment on Ethernet. Source: spec, RFC 9293 with an MTU of 1,500. */
-const SEGMENT_BYTES = 1_460;
+export const SEGMENT_BYTES = 1_460;
 
 /** What `send` says when the queue is full. */
 export const DROPPED = -1;

@@ -4,12 +4,12 @@
  * advanced when it is asked, so what is sent when does not change which moments are bad. A mean loss above that of the
  * bad state is bad always, and loses as much as it says.
  * Limits: time does not go back; the mean is exact over time, not over packets.
- * Source: Gilbert 1960, Elliott 1963; 80 % and bursts of 300 ms are those of the liveness study in docs/PROTOCOL.md.
+ * Source: Gilbert 1960, Elliott 1963.
  */
 import { invariant } from '../../src/assert.ts';
 import type { RandomStream } from '../kernel-port.ts';
 
-/** Share of packets that are lost in the bad state. Source: the study above. */
+/** Share of packets that are lost in the bad state. Source: guess, about a radio link in a fade. */
 const BAD_LOSS_MIN = 0.8;
 
 export interface LossSpec {

@@ -2,7 +2,7 @@
  * How can one node reach another? A public one directly. Where both can punch holes, or one of them is public, directly
  * after a rendezvous over a public node. Where one of them is relay-only, or the direct way is cut, over a relay: of the
  * public nodes that run, reach both and have room, the one with the highest hash of (pair, relay), so that a pair agrees
- * on it and pairs spread. A public node that is cut off is not sought over relays.
+ * on it and pairs spread. Nobody seeks a public node over relays; it may seek others that way.
  * Limits: every punch succeeds; the rendezvous costs its node nothing. Source: libp2p's relay v2 and DCUtR for the kinds.
  */
 import type { KeyedRandom } from '../kernel-port.ts';
@@ -52,9 +52,9 @@ export class Reachability {
   /** Whether a connection of the two could carry messages now, by cuts and relays alone. */
   canTalk(left: number, right: number): boolean {
     const { natOf } = this.#init;
-    const hasPublic = natOf(left) === 'public' || natOf(right) === 'public';
-    if ((hasPublic || this.#canPunch(left, right)) && this.#isOpenBothWays(left, right)) return true;
-    return !hasPublic && this.#publicNodes.some((relay) => this.#isRelayFor(relay, left, right));
+    const publicOnes = [left, right].filter((node) => natOf(node) === 'public').length;
+    if ((publicOnes > 0 || this.#canPunch(left, right)) && this.#isOpenBothWays(left, right)) return true;
+    return publicOnes < 2 && this.#publicNodes.some((relay) => this.#isRelayFor(relay, left, right));
   }
 
   /** These relays take no connection of this node, until it is undone. */

@@ -1,6 +1,6 @@
 /**
- * What do the scenarios have in common? A dozen machines of a few homes with two models and usual home lines, for nearly
- * five minutes: short enough for hundreds of seeds, long enough for a death (15 s), its return and half a minute of
+ * What do the scenarios have in common? Ten machines of a few homes with two models and usual home lines, for three and
+ * a half minutes: short enough for hundreds of seeds, long enough for a death (15 s), its return and most of a minute of
  * requests after everything healed. Every scenario is a small difference from this one. The figures of lengths and
  * bursts are those of the placement study; those of lines and machines are guesses.
  */
@@ -8,8 +8,8 @@ import type { Scenario } from '../scenario.ts';
 
 export const BASE: Scenario = {
   name: 'base',
-  question: 'Does an ordinary mesh of a dozen machines work?',
-  nodes: 12,
+  question: 'Does an ordinary mesh of ten machines work?',
+  nodes: 10,
   // Source: guess: what people own.
   machines: { gaming: 3, mac: 3, laptop: 4, mini: 2 },
   nat: { public: 1 },
@@ -41,9 +41,9 @@ export const BASE: Scenario = {
   },
   gossip: 'hop',
   faults: { perNodeHour: {}, enable: 1 },
-  startWithinMs: 10_000,
-  faultsFromMs: 30_000,
-  healAtMs: 180_000,
-  durationMs: 285_000,
-  drainMs: 60_000,
+  startWithinMs: 5_000,
+  faultsFromMs: 20_000,
+  healAtMs: 110_000,
+  durationMs: 210_000,
+  drainMs: 55_000,
 };

@@ -10,11 +10,11 @@ export const FAILOVER_STORM: Scenario = {
   name: 'failover-storm',
   question:
     'When servers die one after the other in the middle of answers, does every client still read all of its own?',
-  nodes: 14,
+  nodes: 12,
   models: [{ name: 'chat-8b', holders: 1, contextTokens: 8_192, loadMs: 0, speed: 1, demand: 1 }],
   workload: { ...BASE.workload, answerTokens: 120, answerTokensMax: 200, load: 0.35 },
   faults: {
-    perNodeHour: { crash: 15, 'power-loss': 10, leave: 8, pause: 8, suspend: 4, 'disk-full': 3, 'version-skew': 2 },
+    perNodeHour: { crash: 20, 'power-loss': 14, leave: 10, pause: 12, suspend: 6, 'disk-full': 5, 'version-skew': 3 },
     enable: 0.7,
   },
 };

@@ -10,7 +10,7 @@ export const FLASH_CROWD: Scenario = {
   name: 'flash-crowd',
   question: 'After a crowd several times as large as the mesh can serve, is everything soon as it was before?',
   workload: { ...BASE.workload, arrivals: 'steady', load: 0.5 },
-  faults: { perNodeHour: { 'flash-crowd': 4, slow: 3, crash: 2 }, enable: 0.8 },
+  faults: { perNodeHour: { 'flash-crowd': 12, slow: 5, crash: 3 }, enable: 0.8 },
   // Crowds end early enough for queues to empty before the end.
-  durationMs: 315_000,
+  durationMs: 240_000,
 };

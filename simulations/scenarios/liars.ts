@@ -10,6 +10,6 @@ export const LIARS: Scenario = {
   name: 'liars',
   question:
     'Can a third of the members, lying, take more than a small share of the work or turn the others against each other?',
-  nodes: 13,
-  faults: { perNodeHour: { liar: 12, crash: 3, pause: 2 }, enable: 0.9 },
+  nodes: 12,
+  faults: { perNodeHour: { liar: 18, crash: 5, pause: 3 }, enable: 0.9 },
 };

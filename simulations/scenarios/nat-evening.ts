@@ -9,7 +9,7 @@ export const NAT_EVENING: Scenario = {
   ...BASE,
   name: 'nat-evening',
   question: 'Behind home routers, narrow lines and relays that come and go, does everybody still reach a model?',
-  nodes: 14,
+  nodes: 12,
   nat: { public: 2, punchable: 3, 'relay-only': 2 },
   network: {
     ...BASE.network,
@@ -20,7 +20,7 @@ export const NAT_EVENING: Scenario = {
     queueMs: 500,
   },
   faults: {
-    perNodeHour: { 'relay-loss': 5, 'nat-rebinding': 8, loss: 5, delay: 3, bandwidth: 3, suspend: 4 },
+    perNodeHour: { 'relay-loss': 8, 'nat-rebinding': 12, loss: 8, delay: 5, bandwidth: 5, suspend: 6 },
     enable: 0.7,
   },
 };

@@ -9,6 +9,6 @@ export const PARTITION: Scenario = {
   ...BASE,
   name: 'partition',
   question: 'When the mesh is torn apart, does each part go on answering, and do all agree again afterwards?',
-  nodes: 15,
-  faults: { perNodeHour: { partition: 5, swizzle: 2, loss: 4, crash: 2 }, enable: 0.8 },
+  nodes: 12,
+  faults: { perNodeHour: { partition: 8, swizzle: 3, loss: 6, crash: 4 }, enable: 0.8 },
 };

@@ -10,7 +10,7 @@ export const SLOW_AND_GRAY: Scenario = {
   name: 'slow-and-gray',
   question: 'Does work find its way around machines that look alive and are of no use?',
   faults: {
-    perNodeHour: { slow: 12, gray: 8, pause: 6, delay: 5, bandwidth: 4, loss: 4, duplicate: 3 },
+    perNodeHour: { slow: 16, gray: 12, pause: 10, delay: 8, bandwidth: 6, loss: 6, duplicate: 5 },
     enable: 0.7,
   },
 };

@@ -106,6 +106,18 @@ describe('the event queue', () => {
     assert.deepEqual(log, ['asked from afar', 'asked from near']);
   });
 
+  it('runs many far timers of one moment in the order of asking', () => {
+    const queue = new TimingWheel();
+    const log: number[] = [];
+    const asked = Array.from({ length: 50 }, (_, index) => index);
+    for (const index of asked) queue.at(20_000 + (index % 3), () => log.push(index));
+    queue.run(30_000);
+    assert.deepEqual(
+      log,
+      asked.toSorted((left, right) => (left % 3) - (right % 3) || left - right),
+    );
+  });
+
   it('runs what is asked for now behind what waits for this ms already', () => {
     const queue = new TimingWheel();
     const log: string[] = [];

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { checkPlan } from '../../simulations/fault-check.ts';
 import type { Fault } from '../../simulations/fault.ts';
 import { describeProblem } from '../../simulations/problem.ts';
-import { BASE } from '../../simulations/scenarios/base.ts';
+import { EXAMPLE } from './example-scenario.ts';
 import type { Scenario } from '../../simulations/scenario.ts';
 
 /** 12 nodes, faults from 30 s to 180 s. */
-function problemsOf(plan: unknown, scenario: Scenario = BASE): readonly string[] {
+function problemsOf(plan: unknown, scenario: Scenario = EXAMPLE): readonly string[] {
   const result = checkPlan(plan, scenario);
   return result.type === 'valid' ? [] : result.problems.map(describeProblem);
 }
@@ -49,12 +49,12 @@ describe('checking a plan of faults', () => {
       { kind: 'version-skew', node: 0, ...lasts },
       { kind: 'liar', node: 0, ...lasts, lie: 'load' },
     ];
-    assert.deepEqual(checkPlan(JSON.parse(JSON.stringify(plan)), BASE), { type: 'valid', value: plan });
+    assert.deepEqual(checkPlan(JSON.parse(JSON.stringify(plan)), EXAMPLE), { type: 'valid', value: plan });
   });
 
   it('returns the plan in the order of time', () => {
     const later = { ...CRASH, atMs: 60_000 };
-    assert.deepEqual(checkPlan([later, CRASH], BASE), { type: 'valid', value: [CRASH, later] });
+    assert.deepEqual(checkPlan([later, CRASH], EXAMPLE), { type: 'valid', value: [CRASH, later] });
   });
 
   const cases: readonly (readonly [what: string, plan: unknown, problem: string])[] = [
@@ -146,7 +146,7 @@ describe('checking a plan of faults', () => {
 
   it('refuses a flash crowd where nobody asks', () => {
     const plan = [{ kind: 'flash-crowd', atMs: 41_000, durationMs: 5_000, factor: 2 }];
-    const silent: Scenario = { ...BASE, workload: { ...BASE.workload, arrivals: 'none' } };
+    const silent: Scenario = { ...EXAMPLE, workload: { ...EXAMPLE.workload, arrivals: 'none' } };
     assert.deepEqual(problemsOf(plan, silent), [
       '[0].kind: expected no flash crowd where workload.arrivals is none, got flash-crowd',
     ]);

@@ -6,10 +6,10 @@ import { FAULT_KINDS, endOf, isLifecycle, nodeOf } from '../../simulations/fault
 import { generatePlan } from '../../simulations/fault-plan.ts';
 import { SeededRandom } from '../../simulations/keyed-random.ts';
 import { checkScenario } from '../../simulations/scenario-check.ts';
-import { BASE } from '../../simulations/scenarios/base.ts';
+import { EXAMPLE } from './example-scenario.ts';
 import type { FaultMix, Scenario } from '../../simulations/scenario.ts';
 
-const RELAYED: Scenario = { ...BASE, nat: { public: 1, 'relay-only': 1 } };
+const RELAYED: Scenario = { ...EXAMPLE, nat: { public: 1, 'relay-only': 1 } };
 
 function planOf(seed: number, faults: FaultMix, scenario: Scenario = RELAYED): FaultPlan {
   return generatePlan({ scenario: { ...scenario, faults }, random: new SeededRandom(seed) });
@@ -131,8 +131,8 @@ describe('a generated plan', () => {
 
   it('is over when the world heals', () => {
     const plan = planOf(4, { perNodeHour: everyKind(60), enable: 1 });
-    assert.ok(plan.some((fault) => endOf(fault) === BASE.healAtMs));
-    assert.ok(plan.every((fault) => endOf(fault) <= BASE.healAtMs));
+    assert.ok(plan.some((fault) => endOf(fault) === EXAMPLE.healAtMs));
+    assert.ok(plan.every((fault) => endOf(fault) <= EXAMPLE.healAtMs));
   });
 
   it('varies what can vary', () => {
@@ -168,7 +168,7 @@ describe('a generated plan', () => {
 
 describe('the habits of owners', () => {
   const HOME: Scenario = {
-    ...BASE,
+    ...EXAMPLE,
     nodes: 30,
     machines: { server: 1, mini: 1, laptop: 2, gaming: 1 },
     healAtMs: 8 * 3_600_000,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describeProblem } from '../../simulations/problem.ts';
 import { checkScenario, publicNodes, withOverrides } from '../../simulations/scenario-check.ts';
-import { BASE } from '../../simulations/scenarios/base.ts';
+import { EXAMPLE } from './example-scenario.ts';
 import type { Scenario } from '../../simulations/scenario.ts';
 
 function problemsOf(input: unknown): readonly string[] {
@@ -10,20 +10,20 @@ function problemsOf(input: unknown): readonly string[] {
 }
 
 function overridden(...overrides: readonly string[]): readonly string[] {
-  const result = withOverrides(BASE, overrides);
+  const result = withOverrides(EXAMPLE, overrides);
   return result.type === 'valid' ? [] : result.problems.map(describeProblem);
 }
 
 function valid(...overrides: readonly string[]): Scenario {
-  const result = withOverrides(BASE, overrides);
+  const result = withOverrides(EXAMPLE, overrides);
   assert.equal(result.type, 'valid', JSON.stringify(result));
-  return result.type === 'valid' ? result.value : BASE;
+  return result.type === 'valid' ? result.value : EXAMPLE;
 }
 
 describe('checking a scenario', () => {
   it('takes a good one as it is, also after a trip through JSON', () => {
-    const result = checkScenario(JSON.parse(JSON.stringify(BASE)));
-    assert.deepEqual(result, { type: 'valid', value: BASE });
+    const result = checkScenario(JSON.parse(JSON.stringify(EXAMPLE)));
+    assert.deepEqual(result, { type: 'valid', value: EXAMPLE });
   });
 
   it('says field, expected and got of a wrong field', () => {
@@ -105,7 +105,7 @@ describe('checking a scenario', () => {
     ];
   for (const [broken, possible, field] of impossible) {
     it(`refuses ${broken.join(' with ')}, and takes ${possible.join(' with ')}`, () => {
-      const result = withOverrides(BASE, broken);
+      const result = withOverrides(EXAMPLE, broken);
       assert.equal(result.type, 'invalid');
       assert.deepEqual(result.type === 'invalid' ? result.problems.map((problem) => problem.field) : [], [field]);
       valid(...possible);
@@ -127,14 +127,14 @@ describe('checking a scenario', () => {
 
 describe('overriding a scenario', () => {
   it('changes fields by their path, in lists too, and leaves the rest and the original alone', () => {
-    const before = structuredClone(BASE);
+    const before = structuredClone(EXAMPLE);
     const scenario = valid('nodes=50', 'workload.load=0.7', 'models.1.holders=1', 'faults.perNodeHour.crash=2');
     assert.equal(scenario.nodes, 50);
     assert.equal(scenario.workload.load, 0.7);
     assert.equal(scenario.models[1]?.holders, 1);
-    assert.deepEqual(scenario.models[0], BASE.models[0]);
+    assert.deepEqual(scenario.models[0], EXAMPLE.models[0]);
     assert.deepEqual(scenario.faults.perNodeHour, { crash: 2 });
-    assert.deepEqual(BASE, before);
+    assert.deepEqual(EXAMPLE, before);
   });
 
   it('lets the last one win, takes words without quotes, and null as "without it"', () => {

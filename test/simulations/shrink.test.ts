@@ -6,10 +6,15 @@ import { generatePlan } from '../../simulations/fault-plan.ts';
 import type { Fault, FaultPlan } from '../../simulations/fault.ts';
 import { SeededRandom } from '../../simulations/keyed-random.ts';
 import type { RunFile } from '../../simulations/run-file.ts';
+import type { Scenario } from '../../simulations/scenario.ts';
 import { checkScenario } from '../../simulations/scenario-check.ts';
 import { ANYTHING } from '../../simulations/scenarios/anything.ts';
 import { SMOKE } from '../../simulations/scenarios/smoke.ts';
 import { shrink, shrinking } from '../../simulations/shrink.ts';
+import { EXAMPLE } from './example-scenario.ts';
+
+/** 12 nodes and a few faults of every kind. */
+const MIXED: Scenario = { ...EXAMPLE, nat: ANYTHING.nat, faults: { ...ANYTHING.faults, enable: 1 } };
 
 function minimise<Item>(items: readonly Item[], fails: (items: readonly Item[]) => boolean): readonly Item[] {
   const search = ddmin(items);
@@ -19,8 +24,7 @@ function minimise<Item>(items: readonly Item[], fails: (items: readonly Item[]) 
 }
 
 function startOf(seed: number): RunFile {
-  const scenario = { ...ANYTHING, faults: { ...ANYTHING.faults, enable: 1 } };
-  return { scenario, seed, plan: generatePlan({ scenario, random: new SeededRandom(seed) }) };
+  return { scenario: MIXED, seed, plan: generatePlan({ scenario: MIXED, random: new SeededRandom(seed) }) };
 }
 
 /** Fails while faults with these contents are there, whatever their times. */
@@ -106,7 +110,7 @@ describe('shrinking a run that fails', () => {
 
   it('leaves out nodes that no fault strikes, and moves the struck one to the first numbers', () => {
     const plan: FaultPlan = [{ kind: 'pause', node: 9, atMs: 40_000, durationMs: 5_000 }];
-    const start: RunFile = { scenario: ANYTHING, seed: 1, plan };
+    const start: RunFile = { scenario: MIXED, seed: 1, plan };
     const { smallest } = shrink({
       run: (run) => run.plan.length === 1 && run.scenario.nodes >= 4,
       start,
@@ -121,7 +125,7 @@ describe('shrinking a run that fails', () => {
     const plan: FaultPlan = [{ kind: 'pause', node: 9, atMs: 40_000, durationMs: 5_000 }];
     const { smallest } = shrink({
       run: (run) => run.plan.some((fault) => fault.kind === 'pause' && fault.node === 9),
-      start: { scenario: ANYTHING, seed: 1, plan },
+      start: { scenario: MIXED, seed: 1, plan },
       budget: 300,
     });
     assert.equal(smallest.scenario.nodes, 10);
@@ -135,7 +139,7 @@ describe('shrinking a run that fails', () => {
     const plan: FaultPlan = [{ kind: 'partition', atMs: 40_000, durationMs: 5_000, groups, direction: 'both' }];
     const { smallest } = shrink({
       run: (run) => run.plan.length === 1,
-      start: { scenario: ANYTHING, seed: 1, plan },
+      start: { scenario: MIXED, seed: 1, plan },
       budget: 300,
     });
     assert.equal(smallest.scenario.nodes, 2);

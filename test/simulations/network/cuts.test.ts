@@ -80,6 +80,41 @@ describe('a cut network', () => {
     assert.deepEqual([lab.closed(0), lab.closed(1), lab.network.bufferedBytes(0)], [[], [], 0]);
   });
 
+  it('that let nothing back for a moment is forgotten when it is over', () => {
+    const lab = new Lab();
+    const [near] = lab.connect(0, 1);
+    const undo = lab.network.cut([1], [0]);
+    lab.send(near, 'a');
+    lab.runFor(100);
+    undo();
+    lab.send(near, 'b');
+    lab.runFor(100);
+    assert.equal(lab.network.bufferedBytes(0), 0);
+    lab.runFor(3 * CONNECTION_TIMEOUT_MS);
+    assert.equal(near.open, true);
+  });
+
+  it('that let nothing back for longer than a timer is forgotten too, though nothing more is sent', () => {
+    const lab = new Lab();
+    const [near] = lab.connect(0, 1);
+    const undo = lab.network.cut([1], [0]);
+    lab.send(near, 'a');
+    lab.runFor(5_000);
+    undo();
+    lab.runFor(3 * CONNECTION_TIMEOUT_MS);
+    assert.deepEqual([lab.received(1), near.open, lab.network.bufferedBytes(0)], [['a'], true, 0]);
+  });
+
+  it('that lets nothing back leaves nothing in the buffer of one whose other end closed', () => {
+    const lab = new Lab();
+    const [near, far] = lab.connect(0, 1);
+    lab.network.cut([1], [0]);
+    lab.send(far, 'stuck');
+    lab.network.close(near);
+    lab.runFor(100);
+    assert.deepEqual([lab.closed(1), lab.network.bufferedBytes(1)], [['closed by the other end'], 0]);
+  });
+
   it('that lets nothing back times out at both ends', () => {
     const lab = new Lab();
     const [near, far] = lab.connect(0, 1);

@@ -11,6 +11,15 @@ function reasonOf({ outcome }: ReturnType<Lab['dial']>): string | undefined {
   return outcome?.type === 'failed' ? outcome.reason : outcome?.type;
 }
 
+/** Two nodes behind NATs; nodes 2 and 3 are public. */
+function nat(left: NatClass, right: NatClass): readonly NatClass[] {
+  return [left, right, 'public', 'public'];
+}
+
+function relayed(nodes = 4): Lab {
+  return new Lab({ nodes, nat: [...nat('relay-only', 'relay-only'), 'relay-only', 'relay-only'] });
+}
+
 describe('a dial', () => {
   it('takes four round trips, opens at both ends, and tells the dialler before it is done', () => {
     const lab = new Lab();
@@ -66,6 +75,15 @@ describe('a dial', () => {
       assert.deepEqual(lab.of(1, 'opened'), []);
     });
 
+  it('does not get through when the way closes while its last packets travel', () => {
+    const lab = new Lab();
+    const result = lab.dial(0, 1);
+    lab.runFor(FOUR_ROUND_TRIPS_MS - 10);
+    lab.network.cut([0], [1]);
+    lab.runFor(10_000);
+    assert.equal(reasonOf(result), 'unreachable');
+  });
+
   it('gets through when the network is whole again in time', () => {
     const lab = new Lab();
     const undo = lab.network.cut([0], [1]);
@@ -120,8 +138,6 @@ describe('a dial', () => {
 });
 
 describe('reachability', () => {
-  /** Nodes 2 and 3 are public. */
-  const nat = (left: NatClass, right: NatClass): readonly NatClass[] => [left, right, 'public', 'public'];
   for (const [from, to, path, afterMs] of [
     ['public', 'public', 'direct', FOUR_ROUND_TRIPS_MS],
     ['relay-only', 'public', 'direct', FOUR_ROUND_TRIPS_MS],
@@ -155,6 +171,20 @@ describe('reachability', () => {
     assert.equal(lab.of(0, 'received')[0]?.atMs, sentMs + 101);
     assert.equal(lab.network.canTalk(0, 1), true);
   });
+
+  for (const [left, right, expected] of [
+    ['public', 'public', false],
+    ['public', 'punchable', true],
+    ['public', 'relay-only', true],
+    ['punchable', 'punchable', true],
+  ] as const)
+    it(`${expected ? 'has' : 'has no'} way around a cut between ${left} and ${right}`, () => {
+      const lab = new Lab({ nodes: 4, nat: nat(left, right) });
+      lab.network.cut([1], [0]);
+      const result = lab.dial(0, 1);
+      lab.runFor(10_000);
+      assert.deepEqual([lab.network.canTalk(0, 1), result.outcome?.type === 'connected'], [expected, expected]);
+    });
 
   it('ends where no public node is left to meet at', () => {
     const lab = new Lab({ nodes: 3, nat: ['punchable', 'relay-only', 'public'] });
@@ -204,8 +234,28 @@ describe('reachability', () => {
 });
 
 describe('a relay', () => {
-  const relayed = (nodes = 4): Lab =>
-    new Lab({ nodes, nat: ['relay-only', 'relay-only', 'public', 'public', 'relay-only', 'relay-only'] });
+  it('with room is preferred to one without', () => {
+    const nodes = 3 + 1 + 3 * RELAY_CONNECTIONS_MAX;
+    const lab = new Lab({
+      nodes,
+      nat: Array.from({ length: nodes }, (_, node) => (node < 3 ? 'public' : 'relay-only')),
+    });
+    for (let other = 4; other < nodes; other += 1) {
+      const result = lab.dial(3, other);
+      lab.runFor(2_000);
+      assert.equal(reasonOf(result), 'connected');
+    }
+  });
+
+  it('adds its own delay to each leg', () => {
+    const lab = relayed();
+    const [near] = lab.connect(0, 1);
+    lab.network.worsen(near.path as number, { addedMs: 30 });
+    const sentMs = lab.queue.nowMs;
+    lab.send(near, 'x');
+    lab.runFor(1_000);
+    assert.equal((lab.of(1, 'received')[0]?.atMs ?? 0) - sentMs, 161);
+  });
 
   it('takes its connections with it when its process ends, and another one is found', () => {
     const lab = relayed();

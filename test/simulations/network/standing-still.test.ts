@@ -55,6 +55,22 @@ describe('a paused process', () => {
     assert.deepEqual(lab.received(1), ['a', 'b', 'c', 'd', 'e']);
   });
 
+  it('gets what arrives at the moment when it goes on behind what waited', () => {
+    const lab = new Lab();
+    const [near] = lab.connect(0, 1);
+    const startMs = lab.queue.nowMs;
+    lab.network.pause(1);
+    lab.queue.at(startMs + 151, () => lab.network.resume(1));
+    lab.send(near, 'waited');
+    lab.runFor(100);
+    lab.send(near, 'just in time');
+    lab.runFor(52);
+    assert.deepEqual(
+      lab.of(1, 'received').map(({ atMs, detail }) => `${atMs - startMs} ${detail}`),
+      ['151 waited', '151 just in time'],
+    );
+  });
+
   it('finds nothing when it ends before it goes on', () => {
     const lab = new Lab();
     const [near] = lab.connect(0, 1);
@@ -176,6 +192,21 @@ describe('a sleeping machine', () => {
     lab.runFor(1_000);
     assert.deepEqual(lab.closed(1), ['reset by the other end']);
   });
+
+  for (const [afterMs, expected] of [
+    [37_000, []],
+    [39_000, ['waits']],
+  ] as const)
+    it(`has got ${expected.length} messages after ${afterMs} ms when the sender tries ever less often`, () => {
+      const lab = new Lab();
+      const [near] = lab.connect(0, 1);
+      lab.network.suspend(1);
+      lab.send(near, 'waits');
+      lab.runFor(20_000);
+      lab.network.resume(1);
+      lab.runFor(afterMs - 20_000);
+      assert.deepEqual(lab.received(1), expected);
+    });
 
   it('gets what waited soon after it is heard again, not when the doubled timer fires', () => {
     const lab = new Lab();
