@@ -32,7 +32,7 @@ function start() {
   }
   // A checkout has src/, a published package has dist/: a build left behind in a checkout never wins over its source.
   const source = path.join(root, 'src', 'node', 'cli.io.ts');
-  const entry = fs.existsSync(source) ? source : path.join(root, 'dist', 'node', 'cli.io.js');
+  const entry = fs.existsSync(source) ? source : path.join(root, 'dist', 'src', 'node', 'cli.io.js');
   import(pathToFileURL(entry).href)
     .then((cli) => cli.main(process.argv.slice(2)))
     .then((exitCode) => {

@@ -12,47 +12,50 @@ import { Terminal } from './cli/terminal.io.ts';
 
 const PROGRAM = 'npm run sim --';
 
-/** What may be given in another way: how the program was called, and what a test wants to be its own. */
-export async function main(argv: readonly string[], given: Partial<Toolbox> = {}): Promise<number> {
+/** What may be another: how the program was called, and what a test wants to be its own. */
+export interface Given extends Partial<Toolbox> {
+  readonly terminal?: Terminal;
+}
+
+/** Resolves with the exit code when the command is over. */
+export async function main(
+  argv: readonly string[],
+  { terminal = new Terminal(), ...tools }: Given = {},
+): Promise<number> {
   const toolbox: Toolbox = {
     program: PROGRAM,
     checkers: CHECKERS,
     // Compiled code starts compiled code.
     swarmChild: new URL(`cli/swarm-child.io${extname(import.meta.url)}`, import.meta.url),
-    ...given,
+    ...tools,
   };
   let exitCode = EXIT_FINE;
-  const program = createProgram(toolbox, (code) => {
-    exitCode = code;
-  });
+  const program = createProgram(toolbox.program, terminal);
+  for (const entry of COMMANDS) {
+    const command = program.command(entry.name).description(entry.summary).exitOverride();
+    entry.define(command);
+    command.action(async (...given: readonly unknown[]) => {
+      const words = given.filter((word) => typeof word === 'string');
+      exitCode = await entry.run({ toolbox, terminal, words, options: new Options(command.opts()) });
+    });
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_FINE : EXIT_USAGE;
-    process.stderr.write(
-      `${toolbox.program}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    terminal.note(`${toolbox.program}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return EXIT_BROKEN;
   }
 }
 
-function createProgram(toolbox: Toolbox, done: (exitCode: number) => void): Command {
-  const program = new Command(toolbox.program)
+function createProgram(name: string, terminal: Terminal): Command {
+  return new Command(name)
     .description('Runs the core of skein in a simulated world: virtual time, network, machines and faults.')
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.note(text) })
     .exitOverride()
     .showSuggestionAfterError()
-    .showHelpAfterError(`(\`${toolbox.program} --help\` lists the commands)`);
-  const terminal = new Terminal();
-  for (const entry of COMMANDS) {
-    const command = program.command(entry.name).description(entry.summary).exitOverride();
-    entry.define(command);
-    command.action(async (...words: unknown[]) => {
-      const options = new Options(command.opts());
-      done(await entry.run({ toolbox, terminal, words: words.filter((word) => typeof word === 'string'), options }));
-    });
-  }
-  return program;
+    .showHelpAfterError(`(\`${name} --help\` lists the commands)`);
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

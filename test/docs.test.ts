@@ -7,12 +7,14 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { brokenCommand, consoleCommands, type Vocabulary } from './architecture/documents.ts';
 import { documents, readSource } from './architecture/repository.ts';
+import { Command } from 'commander';
+import { COMMANDS as SIMULATIONS } from '../simulations/cli/commands.io.ts';
 import { flagUsage, OPTIONS, type OptionSpec } from '../src/node/config-schema.ts';
 
 const launcher = fileURLToPath(new URL('../bin/skein.js', import.meta.url));
 
 /** What `skein` can do. */
-const COMMANDS = ['up', 'join', 'invite', 'status', 'config', 'demo', 'help'];
+const COMMANDS = ['up', 'join', 'invite', 'status', 'config', 'demo', 'simulate', 'help'];
 /** Flags that are no options of a node. */
 const OTHER_FLAGS = ['--help', '--version', '--json', '--origin'];
 
@@ -21,6 +23,13 @@ const vocabulary: Vocabulary = {
   scripts: scriptNames(),
   commands: new Set(COMMANDS),
   flags: new Set([...OTHER_FLAGS, ...specs.flatMap((spec) => [spec.flag, flagUsage(spec).split(' ')[0] ?? ''])]),
+  simulations: new Map(
+    SIMULATIONS.map((entry) => {
+      const command = new Command(entry.name);
+      entry.define(command);
+      return [entry.name, new Set(command.options.flatMap(({ long }) => long ?? []))];
+    }),
+  ),
 };
 
 describe('the documents', () => {
@@ -65,6 +74,11 @@ describe('the documents', () => {
     { line: 'skein status --json | grep node', problems: [] },
     { line: 'curl --silent http://127.0.0.1:4101/livez', problems: [] },
     { line: 'npm test; skein down # ends it', problems: ['skein has no command down'] },
+    { line: 'npm run sim -- run smoke --seed 3 --set nodes=7', problems: [] },
+    { line: 'npm run sim -- --help', problems: [] },
+    { line: 'npm run sim -- fly', problems: ['the simulator has no command fly'] },
+    { line: 'skein simulate swarm --seeds 1..9 --jobs 2', problems: [] },
+    { line: 'skein simulate run smoke --jobs 2', problems: ["the simulator's run has no flag --jobs"] },
   ];
   for (const { line, problems } of lines) {
     it(`${problems.length === 0 ? 'accept' : 'refuse'} "${line}"`, () => {

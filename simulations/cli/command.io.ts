@@ -74,7 +74,8 @@ export function collect(text: string, before: readonly string[] | undefined): re
 
 /** Says everything that is wrong. */
 export function refuse({ terminal, toolbox }: Invocation, problems: readonly Problem[]): number {
-  for (const problem of problems) terminal.note(`${toolbox.program}: ${describeProblem(problem)}\n`);
+  // A number that is wrong in two ways is expected in one.
+  for (const problem of new Set(problems.map(describeProblem))) terminal.note(`${toolbox.program}: ${problem}\n`);
   return EXIT_USAGE;
 }
 

@@ -22,9 +22,9 @@ export interface Watching {
   /** Virtual time of each piece; undefined = as much as the machine does in a moment. */
   readonly pieceMs?: number;
   /** After each piece. */
-  onPiece?(run: Run): void | Promise<void>;
-  /** Asked after each piece: is there a reason to go on? */
-  isEnough?(run: Run): boolean;
+  readonly onPiece?: (run: Run) => void | Promise<void>;
+  /** Asked after each piece: is there no reason to go on? */
+  readonly isEnough?: (run: Run) => boolean;
 }
 
 export async function execute(options: RunOptions, watching: Watching): Promise<Execution> {
@@ -39,18 +39,23 @@ export async function execute(options: RunOptions, watching: Watching): Promise<
   }
 }
 
-async function runPieces(run: Run, { signal, pieceMs, onPiece, isEnough }: Watching): Promise<void> {
+async function runPieces(run: Run, watching: Watching): Promise<void> {
+  const { pieceMs } = watching;
   let lengthMs = pieceMs ?? PIECE_MS_MIN;
-  while (!run.isOver && !signal.aborted && isEnough?.(run) !== true) {
+  while (goesOn(run, watching)) {
     const beforeMs = performance.now();
     run.advance(run.nowMs + lengthMs);
     const tookMs = performance.now() - beforeMs;
     if (pieceMs === undefined) lengthMs = nextLength(lengthMs, tookMs);
     // eslint-disable-next-line no-await-in-loop
-    await onPiece?.(run);
+    await watching.onPiece?.(run);
     // eslint-disable-next-line no-await-in-loop
     await nextTurn();
   }
+}
+
+function goesOn(run: Run, { signal, isEnough }: Watching): boolean {
+  return !run.isOver && !signal.aborted && isEnough?.(run) !== true;
 }
 
 function nextLength(lengthMs: number, tookMs: number): number {

@@ -4,7 +4,7 @@
  * to 64 MB are read.
  */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Checked } from '../problem.ts';
 import { reportPage } from '../report-html/page.ts';
 import type { RunReport } from '../report.ts';
@@ -45,17 +45,25 @@ export function prepareDirectory(directory: string): string | undefined {
   }
 }
 
-export function writeRunFile(directory: string, file: RunFile): Written {
-  return writeAll([{ path: join(directory, `${nameOf(file)}.run.json`), text: writeRun(file) }]);
+/** Where the run of a seed is saved. */
+export function runPath(directory: string, { scenario, seed }: RunFile): string {
+  return join(directory, `${scenario.name}-${seed}.run.json`);
 }
 
-/** The run, its report as JSON and as a page. */
-export function writeReport(directory: string, file: RunFile, report: RunReport): Written {
-  const name = nameOf(file);
+/** `NAME` of `NAME.run.json`, in its directory or another. */
+export function withoutEnding(path: string, directory = dirname(path)): string {
+  return join(directory, basename(path).replace(/(?:\.run)?\.json$/, ''));
+}
+
+export function writeRunFile(path: string, file: RunFile): Written {
+  return writeAll([{ path, text: writeRun(file) }]);
+}
+
+/** As JSON and as a page. */
+export function writeReport(name: string, report: RunReport): Written {
   return writeAll([
-    { path: join(directory, `${name}.run.json`), text: writeRun(file) },
-    { path: join(directory, `${name}.report.json`), text: `${JSON.stringify(report)}\n` },
-    { path: join(directory, `${name}.html`), text: reportPage(report) },
+    { path: `${name}.report.json`, text: `${JSON.stringify(report)}\n` },
+    { path: `${name}.html`, text: reportPage(report) },
   ]);
 }
 
@@ -86,10 +94,6 @@ function makeDirectory(directory: string): void {
     makeDirectory(parent);
     mkdirSync(directory);
   }
-}
-
-function nameOf({ scenario, seed }: RunFile): string {
-  return `${scenario.name}-${seed}`;
 }
 
 function unreadable(path: string, got: string, expected: string): Checked<never> {

@@ -1,8 +1,11 @@
 /**
  * Ctrl-C: the first one asks whatever runs to end and to say what it has so far, the second one ends the process at once.
- * Ours for as long as a command runs; a command that was asked to end returns 130, as shells expect.
+ * SIGTERM, which a time limit of continuous integration sends, does the same. Ours for as long as a command runs; a command
+ * that was asked to end returns 130, as shells expect.
  */
 import { EXIT_INTERRUPTED } from './command.io.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
@@ -14,9 +17,11 @@ export function listenForInterrupt(): Interrupt {
     if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
     controller.abort();
   };
-  process.on('SIGINT', onSignal);
+  for (const name of SIGNALS) process.on(name, onSignal);
   return {
     signal: controller.signal,
-    [Symbol.dispose]: () => process.off('SIGINT', onSignal),
+    [Symbol.dispose]: () => {
+      for (const name of SIGNALS) process.off(name, onSignal);
+    },
   };
 }

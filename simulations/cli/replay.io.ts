@@ -16,7 +16,7 @@ export const REPLAY: SimulationCommand = {
     command
       .argument('<file>', 'a run that was saved, NAME.run.json')
       .option('--trace', 'print every event, one line each')
-      .option('--report <directory>', 'write the report there: JSON, a page, and the run')
+      .option('--report <directory>', 'write the report there: JSON and a page')
       .option('--json', 'print the report as one line of JSON');
   },
   async run(invocation) {
@@ -26,7 +26,11 @@ export const REPLAY: SimulationCommand = {
       return refuse(invocation, [{ field: 'trace', expected: 'either --trace or --json', got: 'both' }]);
     const file = readSavedRun(path);
     if (file.type === 'invalid') return refuse(invocation, file.problems);
-    return singleRun(invocation, { file: file.value, reproduce: commandLine(toolbox.program, ['replay', path]) });
+    return singleRun(invocation, {
+      file: file.value,
+      reproduce: commandLine(toolbox.program, ['replay', path]),
+      savedAs: path,
+    });
   },
 };
 

@@ -8,7 +8,7 @@
 import type { CheckerKind } from '../checker.ts';
 import { plural } from '../plural.ts';
 import { duration } from '../report-words.ts';
-import { writeRun, type RunFile } from '../run-file.ts';
+import type { RunFile } from '../run-file.ts';
 import { shrinking, type Shrunk } from '../shrink.ts';
 import { readCount } from './amounts.ts';
 import { commandLine } from './command-line.ts';
@@ -22,7 +22,7 @@ import {
   type SimulationCommand,
 } from './command.io.ts';
 import { execute, type Execution } from './execute.io.ts';
-import { writeText } from './files.io.ts';
+import { withoutEnding, writeRunFile } from './files.io.ts';
 import { listenForInterrupt } from './interrupt.io.ts';
 import { readSavedRun } from './replay.io.ts';
 
@@ -70,8 +70,8 @@ async function shrinkFile(search: Search): Promise<number> {
   if (promise === undefined) return fail(invocation, `${path} breaks no promise: there is nothing to shrink`);
   terminal.out(promise === CRASH ? 'it crashes\n' : `it breaks ${promise}\n`);
   const { smallest, runs, complete } = await searched(search, promise);
-  const smallPath = `${path.replace(/(?:\.run)?\.json$/, '')}.small.run.json`;
-  const written = writeText(smallPath, writeRun(smallest));
+  const smallPath = `${withoutEnding(path)}.small.run.json`;
+  const written = writeRunFile(smallPath, smallest);
   if (written.type === 'failed') return fail(invocation, written.reason);
   const end = complete ? 'no smaller one breaks it' : 'ended before everything was tried';
   const name = promise === CRASH ? 'a crash' : promise;
@@ -148,6 +148,9 @@ async function confirmed(search: Search, smallest: RunFile, path: string): Promi
   return EXIT_FINE;
 }
 
-function sizeOf({ plan, scenario }: RunFile): string {
-  return `${plural(plan.length, 'fault')}, ${plural(scenario.nodes, 'node')}, ${duration(scenario.durationMs)}`;
+function sizeOf({ plan, scenario: { nodes, durationMs, workload } }: RunFile): string {
+  const lastsMs = plan.reduce((sum, fault) => sum + ('durationMs' in fault ? fault.durationMs : 0), 0);
+  const faults = `${plural(plan.length, 'fault')}${lastsMs === 0 ? '' : ` of ${duration(lastsMs)} in all`}`;
+  const work = workload.arrivals === 'none' ? 'nobody asks' : `load ${workload.load}`;
+  return `${faults}, ${plural(nodes, 'node')}, ${duration(durationMs)}, ${work}`;
 }

@@ -13,7 +13,7 @@ import { commandLine } from './command-line.ts';
 import { EXIT_BROKEN, EXIT_FINE, EXIT_INTERRUPTED, fail, type Invocation } from './command.io.ts';
 import { commitOf } from './commit.io.ts';
 import { execute, type Execution } from './execute.io.ts';
-import { FAILURES_DIRECTORY, prepareDirectory, type Written, writeReport, writeRunFile } from './files.io.ts';
+import { FAILURES_DIRECTORY, prepareDirectory, runPath, withoutEnding, writeReport, writeRunFile } from './files.io.ts';
 import { listenForInterrupt } from './interrupt.io.ts';
 import { optionsText } from './options-text.ts';
 import { TraceLog } from './trace.io.ts';
@@ -22,6 +22,8 @@ export interface SingleRun {
   readonly file: RunFile;
   /** The command that runs it again. */
   readonly reproduce: string;
+  /** The file that it comes from; undefined = it is in none yet. */
+  readonly savedAs?: string;
 }
 
 /** Options of both commands: `--report`, `--json`, `--trace`. */
@@ -30,9 +32,10 @@ export async function singleRun(invocation: Invocation, single: SingleRun): Prom
   const directory = options.text('report');
   const problem = directory === undefined ? undefined : prepareDirectory(directory);
   if (problem !== undefined) return fail(invocation, problem);
+  // Before the first word: who reads it may already want to end it.
+  using interrupt = listenForInterrupt();
   const commit = commitOf();
   sayWhat(invocation, single, commit);
-  using interrupt = listenForInterrupt();
   const execution = await watched(invocation, { ...single, commit }, interrupt.signal);
   if (execution.type === 'crashed') return crashed(invocation, single, execution);
   return ended(invocation, single, { report: execution.report, isInterrupted: interrupt.signal.aborted });
@@ -79,42 +82,49 @@ interface Ended {
   readonly isInterrupted: boolean;
 }
 
-function ended(invocation: Invocation, { file }: SingleRun, { report, isInterrupted }: Ended): number {
+function ended(invocation: Invocation, single: SingleRun, { report, isInterrupted }: Ended): number {
   const { terminal, options } = invocation;
   const isBroken = violationCount(report) > 0;
   terminal.out(options.isSet('json') ? `${JSON.stringify(report)}\n` : reportText(report));
-  const directory = options.text('report') ?? (isBroken || isInterrupted ? FAILURES_DIRECTORY : undefined);
-  if (directory !== undefined) {
-    const written = writeReport(directory, file, report);
-    if (written.type === 'failed') return fail(invocation, written.reason);
-    sayWritten(invocation, written, isBroken);
-  }
+  const isKept = isBroken || isInterrupted || options.text('report') !== undefined;
+  const problem = isKept ? keep(invocation, single, { report, isBroken }) : undefined;
+  if (problem !== undefined) return fail(invocation, problem);
   if (isInterrupted) return EXIT_INTERRUPTED;
   return isBroken ? EXIT_BROKEN : EXIT_FINE;
 }
 
 function crashed(
   invocation: Invocation,
-  { file, reproduce }: SingleRun,
+  single: SingleRun,
   { atMs, error }: Extract<Execution, { readonly type: 'crashed' }>,
 ): number {
-  invocation.terminal.note(`CRASH at ${moment(atMs)}: ${error}\nreproduce: ${reproduce}\n`);
-  const written = writeRunFile(invocation.options.text('report') ?? FAILURES_DIRECTORY, file);
-  if (written.type === 'failed') return fail(invocation, written.reason);
-  sayWritten(invocation, written, true);
-  return EXIT_BROKEN;
+  invocation.terminal.note(`CRASH at ${moment(atMs)}: ${error}\nreproduce: ${single.reproduce}\n`);
+  const problem = keep(invocation, single, { report: undefined, isBroken: true });
+  return problem === undefined ? EXIT_BROKEN : fail(invocation, problem);
 }
 
-/** Where the files are and, for one that fails, what to do with it. */
-function sayWritten(
+/**
+ * Writes the run, unless it comes from a file, and its report; says where they are and, of one that is broken, what to do.
+ * Returns why that could not be done.
+ */
+function keep(
   { terminal, toolbox, options }: Invocation,
-  { paths }: Extract<Written, { readonly type: 'written' }>,
-  isBroken: boolean,
-): void {
-  const [runFile] = paths;
-  const shrink =
-    isBroken && runFile !== undefined ? `shrink it: ${commandLine(toolbox.program, ['shrink', runFile])}\n` : '';
-  const text = `written: ${paths.join(', ')}\n${shrink}`;
+  { file, savedAs }: SingleRun,
+  { report, isBroken }: { readonly report: RunReport | undefined; readonly isBroken: boolean },
+): string | undefined {
+  const directory = options.text('report') ?? FAILURES_DIRECTORY;
+  const path = savedAs ?? runPath(directory, file);
+  const paths: string[] = [];
+  for (const written of [
+    ...(savedAs === undefined ? [writeRunFile(path, file)] : []),
+    ...(report === undefined ? [] : [writeReport(withoutEnding(path, directory), report)]),
+  ]) {
+    if (written.type === 'failed') return written.reason;
+    paths.push(...written.paths);
+  }
+  const where = paths.length === 0 ? '' : `written: ${paths.join(', ')}\n`;
+  const text = `${where}${isBroken ? `shrink it: ${commandLine(toolbox.program, ['shrink', path])}\n` : ''}`;
   if (options.isSet('json')) terminal.note(text);
   else terminal.out(text);
+  return undefined;
 }

@@ -22,7 +22,7 @@ import {
   type SimulationCommand,
 } from './command.io.ts';
 import { commitOf } from './commit.io.ts';
-import { FAILURES_DIRECTORY, prepareDirectory, writeRunFile } from './files.io.ts';
+import { FAILURES_DIRECTORY, prepareDirectory, runPath, writeRunFile } from './files.io.ts';
 import { listenForInterrupt } from './interrupt.io.ts';
 import { SwarmJob } from './swarm-job.io.ts';
 import { outcomeText, SwarmLedger, type SwarmOutcome, type SwarmTask } from './swarm-ledger.ts';
@@ -83,9 +83,9 @@ async function runSwarm(swarm: Swarm): Promise<number> {
   const { terminal, options, toolbox } = invocation;
   const startedMs = performance.now();
   const budget = budgetMs === Infinity ? '' : `, for ${duration(budgetMs)}`;
-  terminal.note(`${plural(ledger.total, 'seed')}, ${plural(jobs, 'job')}${budget}, commit ${commitOf()}\n`);
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
+  terminal.note(`${plural(ledger.total, 'seed')}, ${plural(jobs, 'job')}${budget}, commit ${commitOf()}\n`);
   const workers = Array.from({ length: Math.min(jobs, ledger.total) }, () => new SwarmJob(toolbox.swarmChild));
   signal.addEventListener('abort', () => workers.forEach((worker) => worker.end()));
   const mayBegin = (): boolean => !signal.aborted && performance.now() - startedMs < budgetMs;
@@ -126,7 +126,8 @@ function enter({ invocation, ledger, directory }: Swarm, task: SwarmTask, outcom
 function saved({ toolbox }: Invocation, { scenario: name, seed }: SwarmTask, directory: string): string {
   const scenario = SCENARIOS.get(name);
   if (scenario === undefined) return '';
-  const written = writeRunFile(directory, seededRun(scenario, seed));
+  const file = seededRun(scenario, seed);
+  const written = writeRunFile(runPath(directory, file), file);
   if (written.type === 'failed') return written.reason;
   return `shrink it: ${commandLine(toolbox.program, ['shrink', ...written.paths])}`;
 }

@@ -9,14 +9,22 @@ const REDRAW_MS = 100;
 const COLUMNS_USUAL = 80;
 const CLEAR_LINE = '\r\u001B[K';
 
+/** Those of the process, or a test's. */
+export interface Streams {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+}
+
 export class Terminal {
+  readonly #streams: Streams;
   readonly #startedMs = performance.now();
   #drawnMs = -Infinity;
   #isDrawn = false;
   #isClosed = false;
 
-  constructor() {
-    process.stdout.on('error', (error) => {
+  constructor(streams: Streams = process) {
+    this.#streams = streams;
+    streams.stdout.on('error', (error) => {
       if (!('code' in error) || error.code !== 'EPIPE') throw error;
       this.#isClosed = true;
     });
@@ -30,38 +38,38 @@ export class Terminal {
   /** Results. */
   out(text: string): void {
     this.clear();
-    process.stdout.write(text);
+    this.#streams.stdout.write(text);
   }
 
   /** Many results: waits for whoever reads them. */
   async outPatiently(text: string): Promise<void> {
     this.clear();
-    if (this.#isClosed || process.stdout.write(text)) return;
+    if (this.#isClosed || this.#streams.stdout.write(text)) return;
     await new Promise<void>((resolve) => {
-      process.stdout.once('drain', resolve).once('error', () => resolve());
+      this.#streams.stdout.once('drain', resolve).once('error', () => resolve());
     });
   }
 
   /** Remarks and complaints. */
   note(text: string): void {
     this.clear();
-    process.stderr.write(text);
+    this.#streams.stderr.write(text);
   }
 
   /** `share` from 0 to 1. */
   progress(share: number, what: string): void {
     const nowMs = performance.now();
-    if (!process.stderr.isTTY || nowMs - this.#drawnMs < REDRAW_MS) return;
+    if (!this.#streams.stderr.isTTY || nowMs - this.#drawnMs < REDRAW_MS) return;
     const elapsedMs = nowMs - this.#startedMs;
-    const columns = process.stderr.columns || COLUMNS_USUAL;
-    process.stderr.write(`${CLEAR_LINE}${progressLine({ share, what, elapsedMs, columns })}`);
+    const columns = this.#streams.stderr.columns || COLUMNS_USUAL;
+    this.#streams.stderr.write(`${CLEAR_LINE}${progressLine({ share, what, elapsedMs, columns })}`);
     this.#drawnMs = nowMs;
     this.#isDrawn = true;
   }
 
   clear(): void {
     if (!this.#isDrawn) return;
-    process.stderr.write(CLEAR_LINE);
+    this.#streams.stderr.write(CLEAR_LINE);
     this.#isDrawn = false;
     this.#drawnMs = -Infinity;
   }

@@ -1,10 +1,12 @@
 /**
- * The command line: `skein up`, `join`, `invite`, `status`, `config print`, `demo`. Flags come from the option table, so
- * that help, configuration and documents agree. Commands are loaded when they run: `skein --help` loads nothing else.
+ * The command line: `skein up`, `join`, `invite`, `status`, `config print`, `demo`, `simulate`. Flags come from the
+ * option table, so that help, configuration and documents agree. Commands are loaded when they run: `skein --help` loads
+ * nothing else.
  * Rules: data goes to stdout, messages to stderr; exit codes are 0, 1 (failed), 2 (usage), 69 (unavailable), 78 (settings).
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { packageRoot } from '../package-root.io.ts';
 import { flagUsage, OPTION_KEYS, OPTIONS, type OptionSpec } from './config-schema.ts';
 
 const EXIT_FAILED = 1;
@@ -27,7 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 export function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('package.json', packageRoot()), 'utf8');
   const fields: unknown = JSON.parse(text);
   return typeof fields === 'object' && fields !== null && 'version' in fields ? String(fields.version) : 'unknown';
 }
@@ -82,7 +84,21 @@ function createProgram(done: (exitCode: number) => void): Command {
     .action(async () => {
       done(await (await import('./demo.io.ts')).runDemo());
     });
+  simulateCommand(program).action(async (words: readonly string[]) => {
+    done(await (await import('../../simulations/main.io.ts')).main(words, { program: 'skein simulate' }));
+  });
   return program;
+}
+
+/** The simulator reads its own words, `--help` too. */
+function simulateCommand(program: Command): Command {
+  return program
+    .command('simulate')
+    .description('run this very core in a simulated world; `skein simulate --help` lists what it can do')
+    .argument('[words...]')
+    .exitOverride()
+    .helpOption(false)
+    .allowUnknownOption();
 }
 
 /** A command that takes every option of a node. */

@@ -7,8 +7,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../package-root.io.ts';
 
-const launcher = fileURLToPath(new URL('../../bin/skein.js', import.meta.url));
+const launcher = fileURLToPath(new URL('bin/skein.js', packageRoot()));
 
 /** How long a node may take to its ready line. Source: guess, ten times what a slow machine needs. */
 const READY_MS_MAX = 30_000;

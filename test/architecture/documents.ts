@@ -54,6 +54,8 @@ export interface Vocabulary {
   readonly scripts: ReadonlySet<string>;
   readonly commands: ReadonlySet<string>;
   readonly flags: ReadonlySet<string>;
+  /** The commands of the simulator, each with its flags. */
+  readonly simulations: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 export function consoleCommands(file: SourceFile): readonly string[] {
@@ -84,17 +86,20 @@ function brokenWords(words: readonly string[], vocabulary: Vocabulary): readonly
   const own = skeinWords(words);
   if (own === undefined) return [];
   const [command = ''] = own;
+  if (command === 'simulate') return brokenSimulation(own.slice(1), vocabulary);
   const isKnown = command.startsWith('-') || vocabulary.commands.has(command);
   return [...(isKnown ? [] : [`skein has no command ${command}`]), ...brokenFlags(own, vocabulary)];
 }
 
-/** `npm run NAME`, `npm start`, `npm test`; what comes after `--` of `npm start` are flags of a node. */
+/** `npm run NAME`, `npm start`, `npm test`; after `--` come flags of a node for `npm start`, words of the simulator for `npm run sim`. */
 function brokenNpm(words: readonly string[], vocabulary: Vocabulary): readonly string[] {
   const [, verb = '', name = ''] = words;
   const script = verb === 'run' ? name : verb;
   if (verb !== 'run' && script !== 'start' && script !== 'test') return [];
   const unknown = vocabulary.scripts.has(script) ? [] : [`npm has no script ${script}`];
   const separator = words.indexOf('--');
+  if (script === 'sim' && separator > 0)
+    return [...unknown, ...brokenSimulation(words.slice(separator + 1), vocabulary)];
   return script === 'start' && separator > 0
     ? [...unknown, ...brokenFlags(words.slice(separator + 1), vocabulary)]
     : unknown;
@@ -107,12 +112,24 @@ function skeinWords(words: readonly string[]): readonly string[] | undefined {
   return program === 'npx' && first === 'skein' ? words.slice(2) : undefined;
 }
 
+function brokenSimulation(words: readonly string[], { simulations }: Vocabulary): readonly string[] {
+  const [command = '', ...rest] = words;
+  if (command === '--help') return [];
+  const flags = simulations.get(command);
+  if (flags === undefined) return [`the simulator has no command ${command}`];
+  return flagsOf(rest)
+    .filter((flag) => !flags.has(flag))
+    .map((flag) => `the simulator's ${command} has no flag ${flag}`);
+}
+
 function brokenFlags(words: readonly string[], { flags }: Vocabulary): readonly string[] {
-  return words
-    .filter((word) => word.startsWith('--') && word.length > 2)
-    .map((word) => word.split('=')[0] ?? word)
+  return flagsOf(words)
     .filter((flag) => !flags.has(flag))
     .map((flag) => `skein has no flag ${flag}`);
+}
+
+function flagsOf(words: readonly string[]): readonly string[] {
+  return words.filter((word) => word.startsWith('--') && word.length > 2).map((word) => word.split('=')[0] ?? word);
 }
 
 function withoutCode(text: string): string {

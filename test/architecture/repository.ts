@@ -29,6 +29,6 @@ export function exists(path: string): boolean {
 
 /** Everything written for people. */
 export function documents(): readonly SourceFile[] {
-  const own = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].filter(exists).map(readSource);
+  const own = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'simulations/README.md'].filter(exists).map(readSource);
   return [...own, ...filesUnder('docs', ['.md'])];
 }
