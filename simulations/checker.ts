@@ -27,6 +27,8 @@ export interface Truth {
   canTalk(left: number, right: number): boolean;
   /** There is a connection between the two processes that both know of. */
   isConnected(left: number, right: number): boolean;
+  /** One of their connections carries both ways now; another way (`canTalk`) may be open while their relay sleeps. */
+  isCarried(left: number, right: number): boolean;
   /** Took part in no lie and no gray failure so far. */
   isHonest(node: number): boolean;
 }

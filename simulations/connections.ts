@@ -26,11 +26,9 @@ export class Connections {
     return this.#byNode.get(node)?.at(-1)?.connection;
   }
 
-  /** Those that carry anything, one for each node, by number. */
-  all(): readonly Connection[] {
-    return [...this.#byNode.keys()]
-      .toSorted((left, right) => left - right)
-      .flatMap((node) => this.to(node) ?? []);
+  /** Everybody who is connected, in the order in which they came. */
+  nodes(): Iterable<number> {
+    return this.#byNode.keys();
   }
 
   /** Somebody who is connected, the same one while it stays. */

@@ -15,6 +15,9 @@ import type { GossipFabric } from './services.ts';
 /** Messages that wait for a process that stands still. Source: what the outbound buffers of six real peers hold, in beacons. */
 const BACKLOG_MAX = 4_096;
 
+/** As many as the table has quantiles. */
+const PARCELS = 16;
+
 /** Bytes that a delivery costs its receiver, and that passing on costs, with duplicates. Source: measured (5.1 copies at degree 6). */
 const COPIES = 5.1;
 
@@ -37,7 +40,10 @@ export class AggregatedGossip implements GossipFabric {
   readonly #options: AggregatedOptions;
   /** By node number. */
   readonly #members: (Member | undefined)[] = [];
-  #islands: readonly number[] | undefined;
+  /** By the size of an island. */
+  readonly #delays = new Map<number, readonly number[]>();
+  /** For each node another one of its island, at the end the one that stands for it; undefined = to be found anew. */
+  #islands: number[] | undefined;
 
   constructor(options: AggregatedOptions) {
     this.#options = options;
@@ -45,17 +51,21 @@ export class AggregatedGossip implements GossipFabric {
 
   publish(process: Process, item: GossipItem): void {
     const islands = this.#islandsNow();
-    const island = islands[process.node];
-    const observers: number[] = [];
-    for (const [node, member] of this.#members.entries())
-      if (member !== undefined && node !== process.node && islands[node] === island && isFor(item, node))
-        observers.push(node);
-    process.sentBytes.gossip += Math.round(item.bytes.length * COPIES);
-    const delays = quantilesFor(observers.length + 1);
-    for (const [index, delay] of delays.entries()) {
+    const island = rootOf(islands, process.node);
+    const parcels: number[][] = Array.from({ length: PARCELS }, () => []);
+    let observers = 0;
+    for (let node = 0; node < this.#members.length; node += 1) {
+      if (this.#members[node] === undefined || node === process.node || !isFor(item, node)) continue;
+      if (rootOf(islands, node) !== island) continue;
+      observers += 1;
       // A different share of the observers for each message and quantile: everybody is near some and far from others.
-      const parcel = observers.filter((node) => (mix(item.id, node) & 15) === index);
-      if (parcel.length === 0) continue;
+      parcels[mix(item.id, node) % PARCELS]?.push(node);
+    }
+    process.sentBytes.gossip += Math.round(item.bytes.length * COPIES);
+    const delays = this.#delaysFor(observers + 1);
+    for (const [index, parcel] of parcels.entries()) {
+      const delay = delays[index];
+      if (parcel.length === 0 || delay === undefined) continue;
       const atMs = this.#options.queue.nowMs + Math.max(1, Math.round(delay * this.#options.delayMs));
       this.#options.queue.at(atMs, () => this.#deliver(parcel, item, process.node));
     }
@@ -65,9 +75,14 @@ export class AggregatedGossip implements GossipFabric {
     // Passing on is in the table.
   }
 
-  connectionOpened(process: Process, _connection: Connection): void {
-    this.#islands = undefined;
-    this.#members[process.node] ??= { process, backlog: [] };
+  connectionOpened(process: Process, { remote }: Connection): void {
+    const { node } = process;
+    this.#members[node] ??= { process, backlog: [] };
+    const islands = this.#islands;
+    if (islands === undefined) return;
+    // A new way can only join two islands; whatever goes away makes them be found anew.
+    while (islands.length <= Math.max(node, remote)) islands.push(islands.length);
+    if (this.#options.canTalk(node, remote)) join(islands, node, remote);
   }
 
   connectionClosed(): void {
@@ -94,6 +109,14 @@ export class AggregatedGossip implements GossipFabric {
     for (const { item, from } of member?.backlog.splice(0) ?? []) member?.process.hearGossip(item, from);
   }
 
+  #delaysFor(nodes: number): readonly number[] {
+    const known = this.#delays.get(nodes);
+    if (known !== undefined) return known;
+    const delays = quantilesFor(nodes);
+    this.#delays.set(nodes, delays);
+    return delays;
+  }
+
   #deliver(parcel: readonly number[], item: GossipItem, author: number): void {
     for (const node of parcel) {
       const member = this.#members[node];
@@ -111,36 +134,48 @@ export class AggregatedGossip implements GossipFabric {
     return process.connections.anybody() ?? author;
   }
 
-  /** For each node the number of its island: the smallest node in it. */
-  #islandsNow(): readonly number[] {
+  #islandsNow(): number[] {
     if (this.#islands !== undefined) return this.#islands;
-    const parent = this.#members.map((_, node) => node);
-    const find = (node: number): number => {
-      let root = node;
-      while (parent[root] !== root) root = parent[root] ?? root;
-      parent[node] = root;
-      return root;
-    };
+    const islands = Array.from(this.#members, (_, node) => node);
     for (const [node, member] of this.#members.entries()) {
-      for (const { remote } of member?.process.connections.all() ?? []) {
-        if (!this.#options.canTalk(node, remote)) continue;
-        const [left, right] = [find(node), find(remote)];
-        if (left < right) parent[right] = left;
-        else parent[left] = right;
+      if (member === undefined) continue;
+      for (const remote of member.process.connections.nodes()) {
+        while (islands.length <= remote) islands.push(islands.length);
+        if (this.#options.canTalk(node, remote)) join(islands, node, remote);
       }
     }
-    this.#islands = parent.map((_, node) => find(node));
-    return this.#islands;
+    this.#islands = islands;
+    return islands;
   }
+}
+
+function rootOf(islands: number[], node: number): number {
+  let root = node;
+  while ((islands[root] ?? root) !== root) root = islands[root] ?? root;
+  // The way there is short the next time.
+  if (islands[node] !== root && node < islands.length) islands[node] = root;
+  return root;
+}
+
+function join(islands: number[], left: number, right: number): void {
+  const leftRoot = rootOf(islands, left);
+  const rightRoot = rootOf(islands, right);
+  islands[Math.max(leftRoot, rightRoot)] = Math.min(leftRoot, rightRoot);
 }
 
 function isFor({ audience }: GossipItem, node: number): boolean {
   return audience === undefined || (node & 1) === audience;
 }
 
+/** Between two measured sizes in proportion to the logarithm of the size; beyond them as the nearest. */
 function quantilesFor(nodes: number): readonly number[] {
-  const row = GOSSIP_QUANTILES.findLast((one) => one.nodes <= nodes) ?? GOSSIP_QUANTILES[0];
-  return row?.delays ?? [];
+  const [first] = GOSSIP_QUANTILES;
+  const below = GOSSIP_QUANTILES.findLast((row) => row.nodes <= nodes) ?? first;
+  const above = GOSSIP_QUANTILES.find((row) => row.nodes >= nodes) ?? below;
+  if (below === undefined || above === undefined) return [];
+  if (below.nodes === above.nodes) return below.delays;
+  const share = Math.log(nodes / below.nodes) / Math.log(above.nodes / below.nodes);
+  return below.delays.map((delay, index) => delay + ((above.delays[index] ?? delay) - delay) * share);
 }
 
 function mix(left: number, right: number): number {

@@ -49,7 +49,8 @@ export interface HopOptions {
 
 export class HopGossip implements GossipFabric {
   readonly #options: HopOptions;
-  readonly #meshes = new Map<Process, Mesh>();
+  /** By node number: the mesh of the process that runs there. */
+  readonly #meshes: (Mesh | undefined)[] = [];
 
   constructor(options: HopOptions) {
     this.#options = options;
@@ -74,11 +75,10 @@ export class HopGossip implements GossipFabric {
   connectionOpened(process: Process, connection: Connection): void {
     const mesh = this.#meshOf(process);
     mesh.peers.set(connection.remote, connection);
-    if (connection.dialled && mesh.grafted.size < DEGREE) this.#graft(mesh, connection);
   }
 
   connectionClosed(process: Process, connection: Connection): void {
-    const mesh = this.#meshes.get(process);
+    const mesh = this.#known(process);
     if (mesh === undefined || mesh.peers.get(connection.remote) !== connection) return;
     mesh.grafted.delete(connection.remote);
     const other = process.connections.to(connection.remote);
@@ -111,9 +111,10 @@ export class HopGossip implements GossipFabric {
   }
 
   forget(process: Process): void {
-    const mesh = this.#meshes.get(process);
-    if (mesh !== undefined) mesh.stopped = true;
-    this.#meshes.delete(process);
+    const mesh = this.#known(process);
+    if (mesh === undefined) return;
+    mesh.stopped = true;
+    this.#meshes[process.node] = undefined;
   }
 
   #arrived(mesh: Mesh, connection: Connection, item: GossipItem): void {
@@ -124,12 +125,14 @@ export class HopGossip implements GossipFabric {
   }
 
   #spread(mesh: Mesh, item: GossipItem, from: number): void {
-    const copies = this.#options.copies(mesh.process.node);
+    const { process } = mesh;
+    const copies = this.#options.copies(process.node);
+    const payload = { type: 'gossip', item } as const;
     for (const remote of mesh.grafted) {
       const connection = mesh.peers.get(remote);
       if (connection === undefined || remote === from) continue;
       if (from < 0 && item.audience !== undefined && (remote & 1) !== item.audience) continue;
-      for (let copy = 0; copy < copies; copy += 1) mesh.process.send(connection, { type: 'gossip', item });
+      for (let copy = 0; copy < copies; copy += 1) process.send(connection, payload);
     }
   }
 
@@ -166,8 +169,13 @@ export class HopGossip implements GossipFabric {
     process.after(HEARTBEAT_MS, () => this.#heartbeat(mesh));
   }
 
+  #known(process: Process): Mesh | undefined {
+    const mesh = this.#meshes[process.node];
+    return mesh?.process === process ? mesh : undefined;
+  }
+
   #meshOf(process: Process): Mesh {
-    const known = this.#meshes.get(process);
+    const known = this.#known(process);
     if (known !== undefined) return known;
     const random = this.#options.random(process.node);
     const mesh: Mesh = {
@@ -182,7 +190,7 @@ export class HopGossip implements GossipFabric {
       pending: new Map(),
       stopped: false,
     };
-    this.#meshes.set(process, mesh);
+    this.#meshes[process.node] = mesh;
     process.after(random.below(HEARTBEAT_MS), () => this.#heartbeat(mesh));
     return mesh;
   }

@@ -50,6 +50,8 @@ export interface NetworkPort<Payload> {
   suspend(node: number): void;
   resume(node: number): void;
   isConnected(left: number, right: number): boolean;
+  /** One of their connections would carry a message both ways now. */
+  isCarried(left: number, right: number): boolean;
   /** The network would carry a message both ways now. */
   canTalk(left: number, right: number): boolean;
 }

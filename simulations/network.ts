@@ -168,6 +168,10 @@ export class Network<Payload> implements NetworkPort<Payload>, NetworkFaults {
     return this.#channels.isConnected(left, right);
   }
 
+  isCarried(left: number, right: number): boolean {
+    return this.#channels.isCarried(left, right);
+  }
+
   /** By cuts, NATs and relays alone: whether the two are up is another question. */
   canTalk(left: number, right: number): boolean {
     return this.#reachability.canTalk(left, right);

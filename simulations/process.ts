@@ -245,9 +245,10 @@ export class Process implements Endpoint<Payload> {
 
   /** A timer that fires soon enough is left alone, as in the driver. */
   #wakeAt(wakeAtMs: number, nowMs: number): void {
-    if (this.#cancelWake !== undefined && this.#wakeAtMs <= wakeAtMs && this.#wakeAtMs > nowMs) return;
+    const atMs = Math.ceil(wakeAtMs);
+    if (this.#cancelWake !== undefined && this.#wakeAtMs <= atMs && this.#wakeAtMs > nowMs) return;
     this.#cancelWake?.();
-    this.#wakeAtMs = Math.ceil(wakeAtMs);
+    this.#wakeAtMs = atMs;
     this.#cancelWake = this.#timers.at(this.#wakeAtMs, () => {
       this.#cancelWake = undefined;
       this.accept({ type: 'woke' });

@@ -63,6 +63,11 @@ export class Run {
     return this.#world.nowMs;
   }
 
+  /** Events of the world's queue so far. */
+  get ran(): number {
+    return this.#world.ran;
+  }
+
   get isOver(): boolean {
     return this.#world.nowMs >= this.#options.scenario.durationMs;
   }

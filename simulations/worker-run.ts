@@ -160,7 +160,7 @@ export class SimulatedRun implements EngineRun {
     this.#progressAtMs = nowMs + PROGRESS_MS;
     const share = prefillWork === 0 ? 1 : Math.min(1, this.#work / prefillWork);
     const promptTokensDone = cachedTokens + Math.floor((promptTokens - cachedTokens) * share);
-    this.setup.on({ type: 'progress', promptTokensDone, promptTokens });
+    this.setup.on({ type: 'progress', promptTokensDone, promptTokens, cachedTokens });
   }
 
   #isOver(): boolean {

@@ -91,6 +91,11 @@ export class World {
     return this.#queue.nowMs;
   }
 
+  /** Events of the queue so far: the measure of how much there was to do. */
+  get ran(): number {
+    return this.#queue.ran;
+  }
+
   /** -1 for an id of nobody. */
   nodeOf(id: NodeId): number {
     return this.#services.directory.nodeOf(id);
@@ -108,6 +113,7 @@ export class World {
       sinceMs: (node) => host(node)?.sinceMs ?? 0,
       canTalk: (left, right) => this.#network.canTalk(left, right),
       isConnected: (left, right) => this.#network.isConnected(left, right),
+      isCarried: (left, right) => this.#network.isCarried(left, right),
       isHonest: (node) => host(node)?.isHonest ?? false,
     };
   }
@@ -168,7 +174,7 @@ export class World {
   }
 
   #createStrikes(plan: FaultPlan): Strikes {
-    const { emit } = this.#services;
+    const services = this.#services;
     const ports = {
       queue: this.#queue,
       random: this.#random,
@@ -177,8 +183,8 @@ export class World {
       host: (node: number) => this.#hosts[node],
       setDemand: (factor: number) => this.#workload.setFactor(factor),
       pathsChanged: () => this.#aggregated?.pathsChanged(),
-      began: (fault: number) => emit({ type: 'fault-began', fault }),
-      ended: (fault: number) => emit({ type: 'fault-ended', fault }),
+      began: (fault: number) => services.emit({ type: 'fault-began', fault }),
+      ended: (fault: number) => services.emit({ type: 'fault-ended', fault }),
     };
     return new Strikes(ports, plan);
   }

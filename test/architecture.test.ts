@@ -328,6 +328,12 @@ describe('what is allowed is left alone:', () => {
         text: '/** Why. */ const x = 2 ** 32 - 1_000 **2;',
       },
       {
+        what: 'a power of big integers',
+        rule: inexactMath,
+        path: 'src/placement/a.ts',
+        text: 'const x = 10n ** BigInt(digits);',
+      },
+      {
         what: 'a port of types',
         rule: impurities,
         path: 'src/node/network.ts',

@@ -26,7 +26,7 @@ const REQUESTS_MAX = 8_192;
 const AGAIN_EVERY = 8;
 
 /** What placement makes of these candidates, as a text to compare. */
-export type Rank = (candidates: readonly Candidate[], key: Hash64) => string;
+type Rank = (candidates: readonly Candidate[], key: Hash64) => string;
 
 class EqualInputs implements Checker {
   readonly #breaches: Breaches;

@@ -2,7 +2,7 @@
  * The part of S6 about work that nobody waits for: 2 s after a node gave up a try, the run of it at the other node is over,
  * and none begins later. A try that the same node asks for again there takes the run over.
  * Not covered: pairs that could not talk all that time. Both must have been up, calm and connected from the moment of
- * giving up until the deadline, and the server neither gray nor a liar (a deaf one hears no cancel).
+ * giving up until the deadline, over a connection that carries (a relay may sleep), and the server neither gray nor a liar (a deaf one hears no cancel).
  * Limits: the runs, the tries of the last 2 s, and `OVER_MAX` older ones.
  */
 import type { CheckContext } from '../checker.ts';
@@ -12,7 +12,7 @@ import { Calm } from './calm.ts';
 import { Presence } from './presence.ts';
 
 /** Source: the promise. */
-export const LOSER_MS_MAX = 2_000;
+const LOSER_MS_MAX = 2_000;
 
 /** Source: guess: the tries of the last minutes. */
 const OVER_MAX = 4_096;
@@ -26,7 +26,7 @@ interface GivenUp {
   readonly server: number;
   readonly requestId: string;
   readonly atMs: number;
-  /** They could talk when it was given up. */
+  /** Their connection carried when it was given up. */
   readonly inTouch: boolean;
 }
 
@@ -90,7 +90,7 @@ export class Losers {
     const { node, server, requestId } = event;
     const key = tryKey(event);
     this.#tries.delete(key);
-    const inTouch = node === server || (this.#canTalk(node, server) && this.#presence.isUp(server));
+    const inTouch = node === server || (this.#isCarried(node, server) && this.#presence.isUp(server));
     this.#givenUp.push({ key, node, server, requestId, atMs, inTouch });
   }
 
@@ -131,12 +131,12 @@ export class Losers {
     if (!this.#context.truth.isHonest(server)) return false;
     for (const one of [node, server])
       if (!this.#presence.isUpSince(one, fromMs) || !this.#calm.isCalm(one, fromMs, toMs)) return false;
-    return node === server || this.#canTalk(node, server);
+    return node === server || this.#isCarried(node, server);
   }
 
-  #canTalk(left: number, right: number): boolean {
+  #isCarried(left: number, right: number): boolean {
     const { truth } = this.#context;
-    return truth.canTalk(left, right) && truth.isConnected(left, right);
+    return truth.canTalk(left, right) && truth.isConnected(left, right) && truth.isCarried(left, right);
   }
 }
 

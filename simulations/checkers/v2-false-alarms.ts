@@ -16,11 +16,11 @@ import { Presence } from './presence.ts';
 type Alarm = 'suspect' | 'dead';
 
 /** Per node-day. Source: the promise. */
-export const ALARMS_PER_NODE_DAY: Readonly<Record<Alarm, number>> = { suspect: 1, dead: 0.05 };
+const ALARMS_PER_NODE_DAY: Readonly<Record<Alarm, number>> = { suspect: 1, dead: 0.05 };
 /** Source: the promise. */
-export const LOSS_MAX = 0.1;
-/** Source: the placement of the promise in its study: bursts with a mean of 300 ms. */
-export const LOSS_BURST_MS_MAX = 300;
+const LOSS_MAX = 0.1;
+/** Source: the simulation that the promise comes from: bursts with a mean of 300 ms. */
+const LOSS_BURST_MS_MAX = 300;
 /** Up and calm for this long: what happened before is over. Source: guess: several times the 15 s of suspicion and death. */
 export const CLEAN_MS = 60_000;
 /** Source: guess: longer than a suspicion takes to spread and to clear. */

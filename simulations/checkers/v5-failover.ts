@@ -2,20 +2,26 @@
  * V5, second half: an interrupted answer goes on elsewhere within 3 s plus the time in which the taker reads prompt and
  * answer. That time is known exactly from the trace: it runs from the moment at which the taker starts the run. So the last
  * token before and the start of the run at the node that goes on may be 3 s apart, plus the usual time between two tokens of
- * this answer. Where a scenario loses no packets each one counts; elsewhere 1 % may be late (`late-share.ts`).
+ * this answer. Where a scenario loses no packets each one counts; elsewhere a lost packet on the way to the taker costs
+ * `RETRANSMIT_MS`, and 1 % may be late (`late-share.ts`). An engine that hangs, or hears of no more credit, while its node gives signs
+ * of life is known by the tokens that are missing, which takes longer the slower it was (`try-watch.ts`).
  * Judged where a feasible node existed: one that ran this model before, settled, calm, reachable, with a free slot. Not
  * covered: a second failure before the answer went on, entry nodes and takers that were struck. What the client reads is
  * reported up to half a second late, so a gap is seen that much shorter at most.
  */
+import { WATCH } from '../../src/inference/try-watch.ts';
+import { INFERENCE } from '../../src/params.ts';
 import type { CheckContext } from '../checker.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
-import { Calm } from './calm.ts';
+import { Calm, endMs } from './calm.ts';
 import { LateShare } from './late-share.ts';
 import { Presence } from './presence.ts';
 
 /** Source: the promise. */
 export const GAP_MS_MAX = 3_000;
+/** Where packets are lost. Source: computed: a first retransmission (200 ms and more), and another. */
+const RETRANSMIT_MS = 500;
 /** Up for so long a node is known to the others. Source: as in `v1-detection.ts`. */
 const SETTLED_MS = 15_000;
 
@@ -159,11 +165,27 @@ export class Failovers {
   #judge(requestId: string, found: Found, atMs: number): void {
     const { gap, onAtMs } = found;
     if (!this.#isCovered(found, atMs)) return;
-    const limitMs = GAP_MS_MAX + gap.spacingMs;
+    const limitMs = this.#limitMs(gap);
     const gapMs = onAtMs - gap.lastAtMs;
     const isLate = gapMs > limitMs;
     this.#late.add(isLate ? 1 : 0);
     if (isLate) this.#tooLate(requestId, { ...found, limitMs, gapMs }, atMs);
+  }
+
+  #limitMs({ failedServer, lastAtMs, spacingMs }: Gap): number {
+    const { plan, scenario } = this.#context;
+    const hung = plan.some(
+      (fault) =>
+        fault.kind === 'gray' &&
+        fault.node === failedServer &&
+        fault.atMs <= lastAtMs + GAP_MS_MAX &&
+        endMs(fault) >= lastAtMs,
+    );
+    // It is left later by what is missing of its tokens than by its silence.
+    const laterMs = hung
+      ? Math.max(0, Math.min(WATCH.stuckAfterMs, WATCH.tokensMissedMax * spacingMs) - INFERENCE.stallAfterMs)
+      : 0;
+    return GAP_MS_MAX + laterMs + spacingMs + (scenario.network.loss > 0 ? RETRANSMIT_MS : 0);
   }
 
   /** Somebody could have gone on, nothing else failed, and neither the entry node nor the taker was struck. */

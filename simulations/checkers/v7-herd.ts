@@ -18,7 +18,7 @@ import { chanceAtLeast } from './poisson.ts';
 import { Presence } from './presence.ts';
 
 /** Source: the promise. */
-export const HERD_INDEX_MAX = 3;
+const HERD_INDEX_MAX = 3;
 /** Windows of one block; shares come from the last whole block and the running one. Source: guess. */
 export const BLOCK_WINDOWS = 10;
 /** Source: guess: a thousand nodes for a day are 10^8 windows. */

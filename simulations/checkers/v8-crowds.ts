@@ -2,9 +2,11 @@
  * V8: after a flash crowd the mesh is as before. At the latest twice its length after its end, some ten seconds have
  * queues and busy answers of at most 1.5 times the level before it plus a small constant: a mesh that stays congested when
  * the crowd is gone (metastable) never has them. The level before is the mean of the minute before the crowd.
- * The time is at least `DRAIN_MS`: a crowd shorter than one answer cannot be gone in twice its length.
- * Not covered: crowds that follow each other within the time that is judged, and those after which more than a tenth of the
- * slots is missing. Limits: sums per `BIN_MS`, kept for the longest crowd.
+ * The time is at least `DRAIN_MS`, because a crowd shorter than one answer cannot be gone in twice its length, and
+ * `BACKLOG_FACTOR` times what the backlog takes that more than the mesh can do leaves: of a crowd of f times the load rho
+ * (rho f - 1) / (1 - rho) of its length. Not covered: crowds that follow each other within the time that is judged, and those
+ * in which or after which more than a tenth of the slots is missing, or as good as missing because their machines are slow.
+ * Limits: sums per `BIN_MS`, kept for the longest crowd.
  */
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
 import type { Fault } from '../fault.ts';
@@ -30,6 +32,9 @@ const BEFORE_BINS_MIN = 2;
 /** Source: computed: two waiting answers of 120 tokens a slot at 8 tokens per second. */
 const DRAIN_MS = 30_000;
 
+/** Source: guess: a backlog is not spread over the machines as evenly as arrivals are. */
+const BACKLOG_FACTOR = 1.5;
+
 type Crowd = Extract<Fault, { kind: 'flash-crowd' }>;
 
 interface Bin {
@@ -43,6 +48,8 @@ interface Watched {
   readonly crowd: Crowd;
   readonly deadlineMs: number;
   before: { readonly queued: number; readonly slots: number; readonly busy: number } | undefined;
+  /** Part of the machines was missing. */
+  short: boolean;
   best: { readonly queued: number; readonly busy: number } | undefined;
   state: 'coming' | 'here' | 'judged';
 }
@@ -50,16 +57,20 @@ interface Watched {
 class Crowds implements Checker {
   readonly #breaches: Breaches;
   readonly #watched: readonly Watched[];
+  readonly #slow: readonly Extract<Fault, { kind: 'slow' }>[];
   #bin: Bin = newBin(0);
   #recent: Bin[] = [];
 
   constructor(context: CheckContext) {
     this.#breaches = new Breaches(context);
+    this.#slow = context.plan.filter((fault) => fault.kind === 'slow');
+    const { load } = context.scenario.workload;
     const crowds = context.plan.filter((fault) => fault.kind === 'flash-crowd');
     this.#watched = crowds
       .map((crowd): Watched => {
-        const waitMs = Math.max(DRAIN_MS, V8_LIMITS.lengthFactor * crowd.durationMs);
-        return { crowd, deadlineMs: endMs(crowd) + waitMs, before: undefined, best: undefined, state: 'coming' };
+        const waitMs = Math.max(DRAIN_MS, V8_LIMITS.lengthFactor * crowd.durationMs, backlogMs(crowd, load));
+        const deadlineMs = endMs(crowd) + Math.ceil(waitMs);
+        return { crowd, deadlineMs, before: undefined, short: false, best: undefined, state: 'coming' };
       })
       .filter(({ crowd, deadlineMs }) =>
         crowds.every((other) => other === crowd || other.atMs > deadlineMs || endMs(other) < crowd.atMs - BEFORE_MS),
@@ -72,12 +83,17 @@ class Crowds implements Checker {
     if (event.type === 'sampled') {
       // The mean over the bin of what all nodes hold: a bin has ten samples of each.
       this.#bin.queued += event.sample.queued / 10;
-      this.#bin.slots += event.sample.slots / 10;
+      this.#bin.slots += event.sample.slots / 10 / this.#slowness(event.node, atMs);
     } else if (event.type === 'offered' && event.answer === 'refused' && event.code === 'busy') this.#bin.busy += 1;
   }
 
   finish(atMs: number): void {
     if (this.#watched.length > 0) while (atMs >= this.#bin.fromMs + BIN_MS) this.#closeBin();
+  }
+
+  #slowness(node: number, atMs: number): number {
+    const factors = this.#slow.filter((fault) => fault.node === node && fault.atMs <= atMs && endMs(fault) >= atMs);
+    return Math.max(1, ...factors.map(({ factor }) => factor));
   }
 
   #closeBin(): void {
@@ -97,12 +113,12 @@ class Crowds implements Checker {
     }
     const { before } = watched;
     if (watched.state !== 'here' || before === undefined) return;
-    const isShort = bin.slots < before.slots * 0.9;
-    if (bin.fromMs >= endMs(crowd) && !isShort) watched.best = better(watched.best, bin, before);
+    if (bin.slots < before.slots * 0.9) watched.short = true;
+    if (bin.fromMs >= endMs(crowd)) watched.best = better(watched.best, bin, before);
     // The last bin that begins before the deadline still counts.
     if (toMs < deadlineMs) return;
     watched.state = 'judged';
-    if (watched.best !== undefined) this.#judge(watched, watched.best, before);
+    if (watched.best !== undefined && !watched.short) this.#judge(watched, watched.best, before);
   }
 
   #judge(
@@ -118,6 +134,11 @@ class Crowds implements Checker {
       this.#breaches.add(kind, { atMs: deadlineMs, nodes: [], detail });
     }
   }
+}
+
+/** What more came than could be done takes this long with what the usual load leaves free. */
+function backlogMs({ factor, durationMs }: Crowd, load: number): number {
+  return load >= 1 ? Infinity : (BACKLOG_FACTOR * durationMs * Math.max(0, load * factor - 1)) / (1 - load);
 }
 
 function newBin(fromMs: number): Bin {

@@ -13,4 +13,14 @@ import { LIST } from './scenarios.io.ts';
 import { SHRINK } from './shrink.io.ts';
 import { SWARM } from './swarm.io.ts';
 
-export const COMMANDS: readonly SimulationCommand[] = [LIST, RUN, SWARM, REPLAY, SHRINK, DETERMINISM, COMPARE, MUTANTS, TIER2];
+export const COMMANDS: readonly SimulationCommand[] = [
+  LIST,
+  RUN,
+  SWARM,
+  REPLAY,
+  SHRINK,
+  DETERMINISM,
+  COMPARE,
+  MUTANTS,
+  TIER2,
+];

@@ -82,6 +82,15 @@ export class Channels<Payload> implements EndWatch<Payload> {
     return (this.#whole[this.#pair(left, right)] ?? 0) > 0;
   }
 
+  /** One of their connections carries now, both ways: its relay, if it has one, is awake and reached by both. */
+  isCarried(left: number, right: number): boolean {
+    for (const { dialler, listener, forward, backward } of this.#ofNode[left] ?? []) {
+      if (dialler.local !== right && listener.local !== right) continue;
+      if (forward.isOpen && backward.isOpen) return true;
+    }
+    return false;
+  }
+
   /** Of all connections that are not closed at both ends. */
   bufferedBytes(node: number): number {
     let bytes = 0;

@@ -52,7 +52,9 @@ export class Path {
   /** Nothing between the two machines is in the way. */
   get isOpen(): boolean {
     if (this.isDead) return false;
-    const [from, to, relay] = [this.#from.node, this.#to.node, this.#relay];
+    const from = this.#from.node;
+    const to = this.#to.node;
+    const relay = this.#relay;
     if (relay === undefined) return this.#cuts.passes(from, to);
     return relay.isAwake && relay.canRelay && this.#cuts.passes(from, relay.node) && this.#cuts.passes(relay.node, to);
   }

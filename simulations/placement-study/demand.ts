@@ -5,10 +5,11 @@
  * them further turns of a conversation, which bring its whole text along. Every node is an entrance, and a conversation
  * stays with its own. Source: the placement study; spreads of the lengths and times between turns are guesses.
  */
-import { type NodeId, parseNodeId } from '../../src/ids.ts';
+import type { NodeId } from '../../src/ids.ts';
 import type { KeyedRandom, RandomStream } from '../kernel-port.ts';
 import { SeededRandom } from '../keyed-random.ts';
 import type { Cell, Span } from './cells.ts';
+import { drawNode } from './names.ts';
 
 export interface MachineSpec {
   readonly node: NodeId;
@@ -56,7 +57,6 @@ const FORGOTTEN_MS = 60_000;
 const RATE = { calm: 0.6, burst: 3, burstMs: 4_000, calmMs: 20_000 } as const;
 const RTT_MS = { min: 10, max: 90 } as const;
 const GOSSIP_MS = { min: 50, max: 250 } as const;
-const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 
 /** Tokens of answer per second with `busy` streams at once. */
 export function throughput(machine: MachineSpec, busy: number): number {
@@ -80,16 +80,18 @@ export function makeDemand(cell: Cell, span: Span, seed: string): Demand {
 
 function makeMachines(nodes: number, random: RandomStream): readonly MachineSpec[] {
   return Array.from({ length: nodes }, () => {
-    const digits = Array.from({ length: 44 }, () => BASE58[random.below(BASE58.length)]).join('');
-    const node = parseNodeId(`12D3KooW${digits}`);
-    if (node === undefined) throw new Error('a made-up node id does not parse');
+    const node = drawNode(random);
     const tokensPerSecond = SPEED.min * Math.exp(random.ratio() * Math.log(SPEED.max / SPEED.min));
     return { node, tokensPerSecond, slots: 1 + random.below(SLOTS_MAX) };
   }).toSorted((left, right) => (left.node < right.node ? -1 : 1));
 }
 
 /** Both directions alike; 0 from a node to itself. */
-function makePairs(nodes: number, range: { readonly min: number; readonly max: number }, random: RandomStream): Float64Array {
+function makePairs(
+  nodes: number,
+  range: { readonly min: number; readonly max: number },
+  random: RandomStream,
+): Float64Array {
   const pairs = new Float64Array(nodes * nodes);
   for (let left = 0; left < nodes; left += 1)
     for (let right = 0; right < left; right += 1) {
@@ -175,12 +177,18 @@ export function workTokens(promptTokens: number, answerTokens: number): number {
 
 /** Of a long stream of its own, so that the offered load does not depend on the luck of a run. */
 function meanWorkTokens(): number {
-  const sample = makeMessages({ nodes: 10, ratePerMs: 0.05, untilMs: 200_000 }, new SeededRandom('placement/mean-work'));
+  const sample = makeMessages(
+    { nodes: 10, ratePerMs: 0.05, untilMs: 200_000 },
+    new SeededRandom('placement/mean-work'),
+  );
   return (
     sample.reduce((sum, message) => sum + workTokens(message.promptTokens, message.answerTokens), 0) / sample.length
   );
 }
 
-function lengthOf(range: { readonly median: number; readonly sigma: number; readonly max: number }, random: RandomStream): number {
+function lengthOf(
+  range: { readonly median: number; readonly sigma: number; readonly max: number },
+  random: RandomStream,
+): number {
   return Math.max(1, Math.min(range.max, Math.round(random.lognormal(range.median, range.sigma))));
 }

@@ -107,8 +107,7 @@ export class Machine {
     for (const run of reached) if (run.firstTokenAtMs === undefined) this.#speak(run);
     const over = reached.filter((run) => run.leftTokens <= CRUMB_TOKENS);
     this.#running = this.#running.filter((run) => !over.includes(run));
-    for (const { message } of over)
-      this.#remember(message.conversation, message.promptTokens + message.answerTokens);
+    for (const { message } of over) this.#remember(message.conversation, message.promptTokens + message.answerTokens);
     // A listener may start the next at once, which plans too.
     for (const run of over) this.#listener.ended(run);
     this.#plan();

@@ -7,7 +7,7 @@
  * keep-alives, failures.
  */
 import type { Capability, ModelLoad } from '../../src/gossip/message.ts';
-import { type ModelId, type NodeId, parseModelId, parseRequestId, type RequestId } from '../../src/ids.ts';
+import type { ModelId, NodeId, RequestId } from '../../src/ids.ts';
 import { Tries } from '../../src/inference/tries.ts';
 import type { MemberFacts } from '../../src/node/candidates.ts';
 import type { DispatchPlan, Effect, RequestSummary } from '../../src/node/events.ts';
@@ -17,10 +17,12 @@ import { paramsFingerprint } from '../../src/params.ts';
 import { Beacons } from './beacons.ts';
 import type { Message } from './demand.ts';
 import { Machine, type Run } from './machine.ts';
+import { modelOf, requestOf } from './names.ts';
 import type { Running, Site, Strategy } from './world.ts';
 
 export const OURS: Strategy = { name: 'skein', start: (site) => new Ours(site) };
 
+const MODEL = modelOf('study');
 const PROMPT_BYTES_PER_TOKEN = 4;
 const CONTEXT_TOKENS = 131_072;
 /** When a refusal names no time. */
@@ -31,7 +33,6 @@ interface Asked {
   readonly requestId: RequestId;
   readonly message: Message;
   readonly tries: Tries;
-  levelMs: number;
   /** When the current try began. */
   triedAtMs: number;
 }
@@ -60,14 +61,10 @@ class Ours implements Running {
   readonly #hosts: readonly Host[];
   readonly #numbers = new Map<NodeId, number>();
   readonly #beacons: Beacons;
-  readonly #model: ModelId;
   #requestIds = 0;
 
   constructor(site: Site) {
     this.#site = site;
-    const model = parseModelId('study');
-    if (model === undefined) throw new Error('the model id does not parse');
-    this.#model = model;
     const { agenda, demand, beaconMs, liars } = site;
     this.#hosts = demand.machines.map((_, number) => this.#makeHost(number));
     for (const [number, { node }] of this.#hosts.entries()) this.#numbers.set(node, number);
@@ -77,13 +74,12 @@ class Ours implements Running {
 
   arrived(message: Message): void {
     this.#requestIds += 1;
-    const requestId = parseRequestId(this.#requestIds.toString(16).padStart(32, '0'));
-    if (requestId === undefined) throw new Error('a made-up request id does not parse');
+    const requestId = requestOf(this.#requestIds);
     const host = this.#host(message.ingress);
-    const asked = { requestId, message, tries: new Tries(), levelMs: 0, triedAtMs: 0 };
-    host.serves.arrived(this.#model, this.#nowMs());
+    const asked = { requestId, message, tries: new Tries(), triedAtMs: 0 };
+    host.serves.arrived(MODEL, this.#nowMs());
     const summary: RequestSummary = {
-      model: this.#model,
+      model: MODEL,
       sessionKey: `conversation-${message.conversation}`,
       promptHead: '',
       promptBytes: message.promptTokens * PROMPT_BYTES_PER_TOKEN,
@@ -98,9 +94,8 @@ class Ours implements Running {
     const spec = demand.machines[number];
     if (spec === undefined) throw new Error(`there is no node ${number}`);
     const { node, slots } = spec;
-    const model = this.#model;
     const params = paramsFingerprint();
-    const offer = { model, digest: '', contextTokens: CONTEXT_TOKENS, slots, loadMs: 0 };
+    const offer = { model: MODEL, digest: '', contextTokens: CONTEXT_TOKENS, slots, loadMs: 0 };
     const serves = new ServeDesk();
     serves.setModels([{ ...offer, state: 'ready' }], 0);
     const arrivalsPerKsHere = (of: ModelId, nowMs: number): number => serves.arrivalsPerKs(of, nowMs);
@@ -124,8 +119,7 @@ class Ours implements Running {
   }
 
   #follow(asked: Asked, plan: DispatchPlan): void {
-    asked.tries.plan(plan.ranked);
-    asked.levelMs = plan.levelMs;
+    asked.tries.plan({ ...plan, madeAtMs: this.#nowMs() });
     if (!this.#openNext(asked)) this.#nobodyLeft(asked, undefined);
   }
 
@@ -172,7 +166,8 @@ class Ours implements Running {
   #opened(number: number, offered: Offered): void {
     const { serves, machine, queue, offered: known } = this.#host(number);
     const { asked, from } = offered;
-    const { requestId, message, levelMs } = asked;
+    const { requestId, message, tries } = asked;
+    const { levelMs } = tries;
     this.#site.tally.offered(number, this.#site.agenda.nowMs);
     known.set(message.number, offered);
     if (this.#site.liars.has(number)) {
@@ -181,7 +176,7 @@ class Ours implements Running {
       return;
     }
     const promptBytes = message.promptTokens * PROMPT_BYTES_PER_TOKEN;
-    const effect = serves.opened({ from, requestId, open: { model: this.#model, promptBytes, levelMs } }, this.#nowMs());
+    const effect = serves.opened({ from, requestId, open: { model: MODEL, promptBytes, levelMs } }, this.#nowMs());
     if (effect.type === 'serve') machine.start(message);
     if (effect.type !== 'refuse-serve') return;
     known.delete(message.number);
@@ -204,7 +199,7 @@ class Ours implements Running {
     const { asked, from } = this.#offered(number, message);
     const { requestId } = asked;
     const elapsedMs = Math.round(this.#site.agenda.nowMs - startedAtMs);
-    serves.firstToken({ from, requestId, promptTokens: message.promptTokens, elapsedMs }, this.#nowMs());
+    serves.firstToken({ from, requestId, newTokens: Math.max(1, message.promptTokens - cachedTokens), elapsedMs }, this.#nowMs());
     this.#after(this.#wayMs(asked, number), () => {
       this.#site.tally.firstToken(message, this.#site.agenda.nowMs, cachedTokens);
       const seen = { requestId, node, elapsedMs: this.#nowMs() - asked.triedAtMs };

@@ -6,7 +6,6 @@
  */
 import { hash64, utf8 } from '../../src/bytes.ts';
 import type { ModelLoad } from '../../src/gossip/message.ts';
-import { parseModelId } from '../../src/ids.ts';
 import { LoadMeter } from '../../src/inference/load-meter.ts';
 import { type HashedNodes, rankRows, scrambleNode, WEIGHT_MAX } from '../../src/placement/rendezvous.ts';
 import type { RandomStream } from '../kernel-port.ts';
@@ -14,10 +13,11 @@ import { SeededRandom } from '../keyed-random.ts';
 import { Beacons } from './beacons.ts';
 import type { Message } from './demand.ts';
 import { Machine, type Run } from './machine.ts';
+import { modelOf } from './names.ts';
 import type { Running, Site, Strategy } from './world.ts';
 
 const TRIES = 4;
-const model = parseModelId('m');
+const MODEL = modelOf('study');
 
 /** What a ranking may use: the load of each node as the entrance sees it. */
 interface View {
@@ -36,7 +36,15 @@ const RANKINGS: readonly (readonly [name: string, rank: Ranking])[] = [
   ['random by speed', (_, view) => drawn(view, (load) => 1 / load.slotMs)],
   ['least loaded', (_, view) => lowest(view, (load) => load.busy + load.queued)],
   ['least expected wait', (message, view) => lowest(view, (load, node) => expectedMs(message, view, { load, node }))],
-  ['two choices', (_, view) => pairs(view, () => 1, (load) => load.busy + load.queued)],
+  [
+    'two choices',
+    (_, view) =>
+      pairs(
+        view,
+        () => 1,
+        (load) => load.busy + load.queued,
+      ),
+  ],
   [
     'two choices, weighted',
     (message, view) =>
@@ -129,27 +137,28 @@ class Plain implements Running {
   #firstToken(node: number, run: Run): void {
     const { agenda, tally } = this.#site;
     const { message, startedAtMs, cachedTokens } = run;
-    const sample = { newTokens: message.promptTokens - cachedTokens, elapsedMs: agenda.nowMs - startedAtMs };
-    if (model !== undefined) this.#doors[node]?.meter.firstToken(model, sample, agenda.nowMs);
+    const door = this.#doors[node];
+    const times = { newTokens: message.promptTokens - cachedTokens, elapsedMs: agenda.nowMs - startedAtMs };
+    door?.meter.firstToken(MODEL, { ...times, busy: door.machine.busy }, agenda.nowMs);
     tally.firstToken(message, agenda.nowMs + this.#rttMs(message, node) / 2, cachedTokens);
   }
 
   #ended(node: number, run: Run): void {
     const door = this.#doors[node];
     const { nowMs } = this.#site.agenda;
-    if (door === undefined || model === undefined) return;
+    if (door === undefined) return;
     const times = { serviceMs: nowMs - run.startedAtMs, decodeMs: nowMs - (run.firstTokenAtMs ?? nowMs) };
-    door.meter.ended(model, { ...times, completionTokens: run.message.answerTokens }, nowMs);
+    door.meter.ended(MODEL, { ...times, completionTokens: run.message.answerTokens }, nowMs);
     const next = door.queue.shift();
     if (next !== undefined) door.machine.start(next);
   }
 
   #loadOf(node: number): ModelLoad {
     const door = this.#doors[node];
-    if (door === undefined || model === undefined) throw new Error(`there is no node ${node}`);
+    if (door === undefined) throw new Error(`there is no node ${node}`);
     const { machine, meter, queue } = door;
     const occupancy = { busy: machine.busy, queued: queue.length, slots: machine.spec.slots };
-    return meter.load(model, occupancy, Math.floor(this.#site.agenda.nowMs));
+    return meter.load(MODEL, occupancy, Math.floor(this.#site.agenda.nowMs));
   }
 
   #rttMs({ ingress }: Message, node: number): number {

@@ -57,7 +57,9 @@ function doneTokens({ machines }: Running): number {
 
 function liarsOf({ machines }: Demand, which: 'none' | 'median' | 'slowest'): ReadonlySet<number> {
   if (which === 'none') return new Set();
-  const bySpeed = [...machines.entries()].toSorted(([, left], [, right]) => left.tokensPerSecond - right.tokensPerSecond);
+  const bySpeed = [...machines.entries()].toSorted(
+    ([, left], [, right]) => left.tokensPerSecond - right.tokensPerSecond,
+  );
   const start = which === 'slowest' ? 0 : bySpeed.length >> 1;
   return new Set(bySpeed.slice(start, start + LIARS).map(([node]) => node));
 }

@@ -69,19 +69,27 @@ export class AddressBook {
   readonly #bootstrap = new Map<string, Target>();
   /** Which node answered at a bootstrap address. */
   readonly #owners = new Map<string, NodeId>();
+  /** Nothing is to be dialled before, unless something changes; while there is no room, new addresses do not matter. */
+  #planAgainMs = -Infinity;
+  #isFull = false;
 
   constructor(options: AddressBookOptions) {
     this.#options = options;
   }
 
-  /** Addresses for `node`, or of nobody known. Unusable ones are left out. */
-  learn(found: { node: NodeId | undefined; addresses: readonly string[]; source: AddressSource }, nowMs: number): void {
+  /** Addresses for `node`, or of nobody known. Unusable ones are left out. Says whether any was new. */
+  learn(
+    found: { node: NodeId | undefined; addresses: readonly string[]; source: AddressSource },
+    nowMs: number,
+  ): boolean {
+    let isNew = false;
     for (const raw of found.addresses) {
       const { address, node } = splitAddress(raw);
       if (address === undefined) continue;
       // An address that names another node than its teller is that node's.
-      this.#learnOne({ node: node ?? found.node, address, source: found.source }, nowMs);
+      if (this.#learnOne({ node: node ?? found.node, address, source: found.source }, nowMs)) isNew = true;
     }
+    return isNew;
   }
 
   connected(node: NodeId, address: string, nowMs: number): void {
@@ -99,6 +107,7 @@ export class AddressBook {
     const bootstrap = this.#bootstrap.get(plain);
     if (bootstrap === undefined) return;
     bootstrap.state = 'idle';
+    this.#replan();
     bootstrap.failures = 0;
     this.#owners.set(plain, node);
     if (!target.addresses.includes(plain)) target.addresses = [plain, ...target.addresses].slice(0, ADDRESSES_MAX);
@@ -107,6 +116,7 @@ export class AddressBook {
   lost(node: NodeId, nowMs: number): void {
     const target = this.#nodes.get(node);
     if (target?.state !== 'connected') return; // it said goodbye before
+    this.#replan();
     target.state = 'idle';
     target.liveHost = undefined;
     target.dialAtMs = nowMs + this.#firstDelay(node) + this.#options.prng.nextBelow(100);
@@ -116,6 +126,7 @@ export class AddressBook {
   left(node: NodeId, nowMs: number): void {
     const target = this.#nodes.get(node);
     if (target === undefined) return;
+    this.#replan();
     target.state = 'idle';
     target.liveHost = undefined;
     target.failures = doublingsMax(REDIAL) + 1;
@@ -129,6 +140,7 @@ export class AddressBook {
     const restMs = target.lastDialMs + REDIAL_MS_MIN - nowMs;
     if (target.failures > 0 && restMs > 0) return 'failed';
     target.dialAtMs = Math.min(target.dialAtMs, nowMs + Math.max(0, restMs));
+    this.#planBy(target.dialAtMs);
     return 'dialled';
   }
 
@@ -137,6 +149,7 @@ export class AddressBook {
     const target = this.#nodes.get(node);
     if (target?.state !== 'idle' || target.addresses.length === 0) return undefined;
     if (target.failures > 0 && nowMs < target.lastDialMs + REDIAL_MS_MIN) return undefined;
+    this.#planAgainMs = Math.min(this.#planAgainMs, nowMs + DIAL_TIMEOUT_MS);
     target.state = 'dialling';
     target.lastDialMs = nowMs;
     return { node, addresses: target.addresses };
@@ -158,26 +171,22 @@ export class AddressBook {
 
   /** What to dial now, and when to ask again. */
   plan(nowMs: number): DialPlan {
-    const due: Target[] = [];
-    let wakeAtMs = nowMs + IDLE_MS;
-    let busy = 0;
-    for (const target of this.#targets()) {
-      if (target.state === 'dialling' && nowMs >= target.lastDialMs + DIAL_TIMEOUT_MS) this.#fail(target, nowMs);
-      if (target.state !== 'idle') busy += 1;
-      if (target.state === 'dialling') wakeAtMs = Math.min(wakeAtMs, target.lastDialMs + DIAL_TIMEOUT_MS);
-      if (target.state !== 'idle' || this.#isOwned(target)) continue;
-      if (nowMs >= target.dialAtMs) due.push(target);
-      else wakeAtMs = Math.min(wakeAtMs, target.dialAtMs);
-    }
-    const dials: DialIntent[] = [];
-    for (const target of this.#shuffled(due)) {
-      if (busy + dials.length >= this.#options.connectionsMax) break;
+    if (nowMs < this.#planAgainMs) return { dials: [], wakeAtMs: this.#planAgainMs };
+    const { due, dueLaterMs, timeoutMs, busy } = this.#survey(nowMs);
+    const room = Math.max(0, this.#options.connectionsMax - busy);
+    const dialled = room === 0 ? [] : this.#shuffled(due).slice(0, room);
+    for (const target of dialled) {
       target.state = 'dialling';
       target.lastDialMs = nowMs;
-      wakeAtMs = Math.min(wakeAtMs, nowMs + DIAL_TIMEOUT_MS);
-      dials.push({ node: target.node, addresses: target.addresses });
     }
-    return { dials, wakeAtMs };
+    // Those that find no room wait for a connection or a dial that ends.
+    this.#isFull = dialled.length === room;
+    this.#planAgainMs = Math.min(
+      timeoutMs,
+      dialled.length > 0 ? nowMs + DIAL_TIMEOUT_MS : Infinity,
+      this.#isFull ? Infinity : dueLaterMs,
+    );
+    return { dials: dialled.map(({ node, addresses }) => ({ node, addresses })), wakeAtMs: this.#planAgainMs };
   }
 
   addressesOf(node: NodeId): readonly string[] {
@@ -192,25 +201,44 @@ export class AddressBook {
       .toSorted((left, right) => compareIds(left.node, right.node));
   }
 
-  #learnOne(found: { node: NodeId | undefined; address: string; source: AddressSource }, nowMs: number): void {
+  /** Everybody once: who is due, when the next one is, when the next dial is over, and how many are dialled or connected. */
+  #survey(nowMs: number): { due: Target[]; dueLaterMs: number; timeoutMs: number; busy: number } {
+    const found = { due: [] as Target[], dueLaterMs: nowMs + IDLE_MS, timeoutMs: nowMs + IDLE_MS, busy: 0 };
+    for (const target of this.#targets()) {
+      const timeoutMs = target.lastDialMs + DIAL_TIMEOUT_MS;
+      if (target.state === 'dialling' && nowMs >= timeoutMs) this.#fail(target, nowMs);
+      if (target.state === 'dialling') found.timeoutMs = Math.min(found.timeoutMs, timeoutMs);
+      if (target.state !== 'idle') found.busy += 1;
+      else if (!this.#isOwned(target)) {
+        if (nowMs >= target.dialAtMs) found.due.push(target);
+        else found.dueLaterMs = Math.min(found.dueLaterMs, target.dialAtMs);
+      }
+    }
+    return found;
+  }
+
+  #learnOne(found: { node: NodeId | undefined; address: string; source: AddressSource }, nowMs: number): boolean {
     const { node, address, source } = found;
-    if (node === this.#options.local) return;
+    if (node === this.#options.local) return false;
     if (node === undefined) {
-      if (source === 'bootstrap' && !this.#bootstrap.has(address) && this.#bootstrap.size < BOOTSTRAP_MAX)
-        this.#bootstrap.set(address, newTarget(undefined, [address], nowMs));
-      return;
+      if (source !== 'bootstrap' || this.#bootstrap.has(address) || this.#bootstrap.size >= BOOTSTRAP_MAX) return false;
+      this.#bootstrap.set(address, newTarget(undefined, [address], nowMs));
+      this.#planBy(nowMs);
+      return true;
     }
     const target = this.#targetOf(node, nowMs);
-    if (target === undefined) return;
+    if (target === undefined) return false;
     target.heardAtMs = nowMs;
-    if (target.addresses.includes(address)) return;
+    if (target.addresses.includes(address)) return false;
     const [best, ...others] = target.addresses;
     // The address that worked keeps its place; of the others the oldest goes first.
     target.addresses = (best === undefined ? [address] : [best, address, ...others]).slice(0, ADDRESSES_MAX);
     putLiveHostFirst(target);
-    if (target.state !== 'idle') return;
+    if (target.state !== 'idle') return true;
     const delayMs = source === 'bootstrap' || source === 'disk' ? 0 : this.#firstDelay(node);
     target.dialAtMs = Math.min(target.dialAtMs, Math.max(nowMs + delayMs, target.lastDialMs + REDIAL_MS_MIN));
+    this.#planBy(target.dialAtMs);
+    return true;
   }
 
   /** The book's entry for a node, made if there is room or somebody can go. */
@@ -231,6 +259,7 @@ export class AddressBook {
   }
 
   #fail(target: Target, nowMs: number): void {
+    this.#replan();
     target.state = 'idle';
     target.failures += 1;
     target.dialAtMs = nowMs + this.#backOff(target.failures);
@@ -254,8 +283,19 @@ export class AddressBook {
     return known !== undefined && known.failures < OWNER_FAILURES_MAX;
   }
 
-  #targets(): Iterable<Target> {
-    return [...this.#nodes.values(), ...this.#bootstrap.values()];
+  *#targets(): Generator<Target> {
+    yield* this.#nodes.values();
+    yield* this.#bootstrap.values();
+  }
+
+  /** There may be room again. */
+  #replan(): void {
+    this.#isFull = false;
+    this.#planAgainMs = -Infinity;
+  }
+
+  #planBy(atMs: number): void {
+    if (!this.#isFull) this.#planAgainMs = Math.min(this.#planAgainMs, atMs);
   }
 
   #shuffled(targets: readonly Target[]): readonly Target[] {

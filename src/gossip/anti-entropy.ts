@@ -15,8 +15,8 @@ export class ViewDigest {
   readonly #words = new Uint32Array(DIGEST_BUCKETS * 2);
 
   /** Puts a message in, or takes it out again. */
-  toggle(author: NodeId, hash: Hash64): void {
-    const index = bucketOf(author) * 2;
+  toggle(bucket: number, hash: Hash64): void {
+    const index = bucket * 2;
     this.#words[index] = (this.#words[index] ?? 0) ^ hash.high;
     this.#words[index + 1] = (this.#words[index + 1] ?? 0) ^ hash.low;
   }

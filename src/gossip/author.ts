@@ -61,9 +61,9 @@ export class Author {
   /** Rows in the order of the capability's models. False when nothing changed. */
   setLoads(loads: readonly ModelLoad[]): boolean {
     const fitted = fitLoads(loads, this.#capability?.models.length ?? 0);
-    const changed = JSON.stringify(fitted) !== JSON.stringify(this.#loads);
+    const before = this.#loads;
     this.#loads = fitted;
-    return changed;
+    return fitted.length !== before.length || fitted.some((load, row) => !isSameLoad(load, before[row]));
   }
 
   /** Above `incarnation`; false when that is out of reach, so that nobody can push us beyond the bounds. */
@@ -107,4 +107,15 @@ export class Author {
     };
     return { message, bytes: encodeMessage(message, { swarm: this.#swarm, sign: this.#sign }) };
   }
+}
+
+function isSameLoad(left: ModelLoad, right: ModelLoad | undefined): boolean {
+  return (
+    left.busy === right?.busy &&
+    left.queued === right.queued &&
+    left.slotMs === right.slotMs &&
+    left.prefillUsPerToken === right.prefillUsPerToken &&
+    left.decodeMs === right.decodeMs &&
+    left.arrivalsPerKs === right.arrivalsPerKs
+  );
 }

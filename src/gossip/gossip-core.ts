@@ -15,6 +15,7 @@ import type { GossipCounters, GossipEffect, GossipInput, GossipMember, GossipSte
 import { Liveness, type LivenessEvent } from './liveness.ts';
 import type { Parse, Sign, Verify } from './message-codec.ts';
 import type { Capability, GossipMessage, ModelLoad } from './message.ts';
+import type { ViewMember } from './member.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { View, type ViewVerdict } from './view.ts';
 import { Voice } from './voice.ts';
@@ -52,6 +53,8 @@ export class GossipCore {
   readonly #prng: Prng;
   #effects: GossipEffect[];
   #probes: NodeId[] = [];
+  #introduced: NodeId[] = [];
+  #wakeAtMs = -Infinity;
   #stale = false;
   #counts = { rejected: 0, ignored: 0, stalls: 0 };
 
@@ -84,6 +87,16 @@ export class GossipCore {
     return this.#run(nowMs, () => this.#take(input, nowMs));
   }
 
+  /**
+   * Takes in that something came from a member, where that decides nothing now; false and nothing done where a step is
+   * needed. What comes in while tokens flow is nearly always of this kind, and need not cost a step.
+   */
+  heardQuietly(node: NodeId, nowMs: number): boolean {
+    if (nowMs >= this.#wakeAtMs || !this.#liveness.heardQuietly(node, nowMs)) return false;
+    this.#view.heard(node, nowMs);
+    return true;
+  }
+
   /** What this node can do; published when it differs from what was said. */
   setCapability(capability: Capability, nowMs: number): GossipStep {
     return this.#run(nowMs, () => {
@@ -110,12 +123,16 @@ export class GossipCore {
 
   /** Everybody who is here or suspect, this node included, sorted by id. */
   members(nowMs: number): GossipMember[] {
-    return this.#view.members().flatMap(({ node }) => this.member(node, nowMs) ?? []);
+    return this.#view.members().map((member) => this.#show(member, nowMs));
   }
 
   member(node: NodeId, nowMs: number): GossipMember | undefined {
     const member = this.#view.member(node);
-    if (member === undefined) return undefined;
+    return member === undefined ? undefined : this.#show(member, nowMs);
+  }
+
+  #show(member: ViewMember, nowMs: number): GossipMember {
+    const { node } = member;
     const self = node === this.#self;
     const status = this.#liveness.status(node);
     return {
@@ -149,9 +166,12 @@ export class GossipCore {
     act();
     const wakeAtMs = this.#voice.hasLeft ? nowMs + IDLE_MS_MAX : this.#advance(nowMs);
     this.#liveness.expect(wakeAtMs);
-    const [effects, probes] = [this.#effects, this.#probes];
-    [this.#effects, this.#probes] = [[], []];
-    return { effects, probes, wakeAtMs };
+    this.#wakeAtMs = wakeAtMs;
+    const step = { effects: this.#effects, probes: this.#probes, introduced: this.#introduced, wakeAtMs };
+    this.#effects = [];
+    this.#probes = [];
+    this.#introduced = [];
+    return step;
   }
 
   #take(input: GossipInput, nowMs: number): void {
@@ -195,7 +215,8 @@ export class GossipCore {
 
   #takeMessage(input: Extract<GossipInput, { type: 'message-received' }>, nowMs: number): void {
     this.#heard(input.from, nowMs);
-    const judgement = this.#absorb(input.bytes, input.from, nowMs);
+    const verdict = this.#view.receive(input.bytes, nowMs, 'gossip');
+    const judgement = this.#absorb(verdict, input.from, nowMs);
     this.#effects.push({ type: 'judge-message', messageId: input.messageId, ...judgement });
     this.#voice.tellIfDead(input.from, nowMs);
   }
@@ -204,14 +225,14 @@ export class GossipCore {
     this.#heard(input.from, nowMs);
     // An answer that nobody asked for, or that came after its time, is no way around the rules of gossip.
     if (!this.#exchange.isAwaited(input.from)) return;
-    for (const bytes of input.messages.slice(0, SNAPSHOT_MESSAGES_MAX)) this.#absorb(bytes, input.from, nowMs);
+    for (const bytes of input.messages.slice(0, SNAPSHOT_MESSAGES_MAX))
+      this.#absorb(this.#view.receive(bytes, nowMs, 'snapshot'), input.from, nowMs);
     this.#exchange.ended(input.from, true, nowMs);
     this.#stale = false;
   }
 
-  /** One message, whichever way it came: the same checks, the same consequences. */
-  #absorb(bytes: Uint8Array, from: NodeId, nowMs: number): Judgement {
-    const verdict = this.#view.receive(bytes, nowMs);
+  /** One message, whichever way it came: the same consequences. */
+  #absorb(verdict: ViewVerdict, from: NodeId, nowMs: number): Judgement {
     switch (verdict.type) {
       case 'reject':
         this.#counts.rejected += 1;
@@ -245,6 +266,7 @@ export class GossipCore {
     const loadBytes = this.#view.member(author)?.loadBytes ?? 0;
     const intervalMs = loadIntervalMs(this.#view.size, loadBytes === 0 ? LOAD_BYTES_TYPICAL : loadBytes);
     this.#liveness.beacon({ node: author, incarnation, ageMs: verdict.ageMs, intervalMs }, nowMs);
+    if (message.body.type === 'capability') this.#introduced.push(author);
     return { verdict: 'accept', reason: message.body.type };
   }
 
@@ -324,6 +346,7 @@ export class GossipCore {
   }
 
   #ask(nowMs: number): void {
+    if (nowMs < this.#exchange.nextMs()) return;
     const asked = this.#exchange.next(this.#liveness.connections(), nowMs);
     if (asked === undefined) return;
     const digest = asked.everything ? new Uint8Array(0) : this.#view.digest(nowMs);

@@ -42,6 +42,8 @@ export interface GossipStep {
   readonly effects: readonly GossipEffect[];
   /** Members to dial at once, to see whether they are there: `GossipCore.unreachable` takes a failure. */
   readonly probes: readonly NodeId[];
+  /** Members whose capability came, with their addresses. */
+  readonly introduced: readonly NodeId[];
   readonly wakeAtMs: number;
 }
 

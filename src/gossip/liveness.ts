@@ -15,9 +15,12 @@ import { Deadlines } from './deadlines.ts';
 import { Roster } from './roster.ts';
 import {
   type Accusation,
+  deadAtMs,
   dropContradicted,
   evidenceMs,
+  isFresh,
   isHalfOpen,
+  isMute,
   isPingDue,
   nextLookMs,
   ownCause,
@@ -103,16 +106,24 @@ export class Liveness {
     this.#roster.setConnected(track, false);
     track.watching = false;
     track.pingedAtMs = -Infinity;
-    track.closedAtMs = this.#clock.at(nowMs);
+    // One that we closed because it carried nothing says nothing about the member.
+    if (!track.closing) track.closedAtMs = this.#clock.at(nowMs);
     if (track.incarnation === 0) this.#depart(track);
     else this.#look(track, nowMs);
   }
 
   heard(node: NodeId, nowMs: number): void {
     const track = this.#roster.get(node);
-    if (track === undefined) return;
-    track.directAtMs = this.#clock.at(nowMs);
-    if (track.verdict === 'suspect' || track.accusations.size > 0) this.#look(track, nowMs);
+    if (track !== undefined && this.#note(track, nowMs)) this.#look(track, nowMs);
+  }
+
+  /** As `heard`, where that decides nothing; false and nothing done where it may. Only while nothing is due. */
+  heardQuietly(node: NodeId, nowMs: number): boolean {
+    const track = this.#roster.get(node);
+    if (track === undefined) return true;
+    if (isDoubted(track)) return false;
+    this.#note(track, nowMs);
+    return true;
   }
 
   pong(node: NodeId, rttMs: number, nowMs: number): void {
@@ -213,6 +224,12 @@ export class Liveness {
     return this.#roster.monitors();
   }
 
+  /** Says whether that may decide something now. Deadlines that it moves are found to be moved when they come. */
+  #note(track: Track, nowMs: number): boolean {
+    track.directAtMs = this.#clock.at(nowMs);
+    return isDoubted(track);
+  }
+
   #depart(track: Track): void {
     if (this.#roster.depart(track)) this.#deadlines.delete(track.node);
   }
@@ -232,8 +249,8 @@ export class Liveness {
     dropContradicted(track);
     if (track.verdict === 'suspect') {
       this.#extendSuspicion(track);
-      if (evidenceMs(track) > track.clearAfterMs) this.#revive(track, 'heard again');
-      else if (clockMs >= track.suspectAtMs + LIVENESS.deadAfterMs) return this.#die(track);
+      if (evidenceMs(track) > track.clearAfterMs && isFresh(track, clockMs)) this.#revive(track, 'heard again');
+      else if (clockMs >= deadAtMs(track)) return this.#die(track);
     }
     this.#updateDuty(track, clockMs);
     if (track.verdict === 'alive' && track.incarnation > 0) {
@@ -276,7 +293,7 @@ export class Liveness {
   /** 1 enough saw it close, 2 enough heard nothing and neither did we, 3 no sign of it by any way. */
   #suspicionReason(track: Track, clockMs: number): string | undefined {
     const silentMs = clockMs - evidenceMs(track);
-    if (silentMs >= track.staleAfterMs && clockMs >= this.#clock.graceUntilMs) return 'no fresh beacon';
+    if (!isFresh(track, clockMs) && clockMs >= this.#clock.graceUntilMs) return 'no fresh beacon';
     if (track.accusations.size === 0) return undefined;
     const accusations = [...track.accusations]
       .filter(([accuser]) => this.#roster.isCredible(accuser))
@@ -324,10 +341,14 @@ export class Liveness {
       track.pingedAtMs = clockMs;
       this.#events.push({ type: 'ping', to: track.node });
     }
-    if (!isHalfOpen(track, clockMs)) return;
+    if (!isHalfOpen(track, clockMs) && !(isMute(track, clockMs) && this.#roster.hearsNobody(clockMs))) return;
     track.closing = true;
     this.#events.push({ type: 'close', node: track.node, reason: 'nothing came over this connection' });
   }
+}
+
+function isDoubted(track: Track): boolean {
+  return track.verdict === 'suspect' || track.accusations.size > 0;
 }
 
 function compareOrder(left: Omit<Accusation, 'cause' | 'atMs'>, right: Omit<Accusation, 'cause' | 'atMs'>): number {

@@ -7,6 +7,7 @@ import { invariant } from '../assert.ts';
 import type { Hash64 } from '../bytes.ts';
 import type { NodeId } from '../ids.ts';
 import { OffsetWindow } from './age.ts';
+import { bucketOf } from './anti-entropy.ts';
 import type { Capability, GossipMessage, ModelLoad } from './message.ts';
 
 export interface ViewMember {
@@ -31,38 +32,52 @@ export interface Slot {
   readonly madeAtMs: number;
 }
 
+export type Slots = { [Type in SlotType]: Slot | undefined };
+
 export interface Entry {
   readonly node: NodeId;
+  /** Of the digest. */
+  readonly bucket: number;
   incarnation: number;
   offsets: OffsetWindow;
-  readonly slots: Map<SlotType, Slot>;
+  readonly slots: Slots;
   heardAtMs: number;
   shown: ViewMember;
 }
 
 export function newEntry(node: NodeId, incarnation: number): Entry {
   const shown = { node, incarnation, capability: undefined, loads: [], loadsMadeAtMs: 0, loadBytes: 0 };
-  return { node, incarnation, offsets: new OffsetWindow(), slots: new Map(), heardAtMs: -Infinity, shown };
+  const bucket = bucketOf(node);
+  return {
+    node,
+    bucket,
+    incarnation,
+    offsets: new OffsetWindow(),
+    slots: { capability: undefined, load: undefined },
+    heardAtMs: -Infinity,
+    shown,
+  };
 }
 
 export function show(entry: Entry): ViewMember {
   const { node, incarnation } = entry;
-  const capability = entry.slots.get('capability');
-  const load = entry.slots.get('load');
-  const base = { node, incarnation, loadBytes: load?.bytes.length ?? 0 };
-  if (capability?.message.body.type !== 'capability')
-    return { ...base, capability: undefined, loads: [], loadsMadeAtMs: load?.madeAtMs ?? 0 };
+  const { capability, load } = entry.slots;
+  const loadBytes = load?.bytes.length ?? 0;
+  if (capability?.message.body.type !== 'capability') {
+    const loadsMadeAtMs = load?.madeAtMs ?? 0;
+    return { node, incarnation, capability: undefined, loads: [], loadsMadeAtMs, loadBytes };
+  }
   const { body } = capability.message;
   const rows = load === undefined ? undefined : rowsFor(capability.message, load.message);
-  return rows === undefined || load === undefined
-    ? { ...base, capability: body.capability, loads: body.loads, loadsMadeAtMs: capability.madeAtMs }
-    : { ...base, capability: body.capability, loads: rows, loadsMadeAtMs: load.madeAtMs };
+  const [loads, { madeAtMs: loadsMadeAtMs }] =
+    rows === undefined || load === undefined ? [body.loads, capability] : [rows, load];
+  return { node, incarnation, capability: body.capability, loads, loadsMadeAtMs, loadBytes };
 }
 
 /** True when the load was made for a capability that has not come. */
 export function hasGap(entry: Entry): boolean {
-  const load = entry.slots.get('load')?.message.body;
-  const known = entry.slots.get('capability')?.message.sequence ?? 0;
+  const load = entry.slots.load?.message.body;
+  const known = entry.slots.capability?.message.sequence ?? 0;
   return load?.type === 'load' && load.capabilitySequence > known;
 }
 

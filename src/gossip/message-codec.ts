@@ -6,7 +6,17 @@
  * Every field has bounds; anything else is refused with a reason, never repaired. One value has one encoding.
  */
 import { invariant, unreachable } from '../assert.ts';
-import { type Canonical, concat, decodeCanonical, encodeCanonical, fromHex, toHex, utf8 } from '../bytes.ts';
+import {
+  type Canonical,
+  concat,
+  decodeCanonical,
+  encodeCanonical,
+  fromHex,
+  type Hash64,
+  hash64,
+  toHex,
+  utf8,
+} from '../bytes.ts';
 import {
   type ModelId,
   type NodeId,
@@ -32,8 +42,11 @@ export type Parsed =
   | {
       readonly type: 'parsed';
       readonly message: GossipMessage;
-      readonly payload: Uint8Array;
+      /** What the signature is over. */
+      readonly signed: Uint8Array;
       readonly signature: Uint8Array;
+      /** Of all bytes: what digests are made of. */
+      readonly hash: Hash64;
     }
   | { readonly type: 'rejected'; readonly reason: Rejection };
 
@@ -87,12 +100,12 @@ export function parseMessage(bytes: Uint8Array, swarm: SwarmFingerprint): Parsed
     return { type: 'rejected', reason: 'other-swarm' };
   const message = readMessage(new FieldReader(fields));
   if (message === undefined) return { type: 'rejected', reason: 'out-of-bounds' };
-  return { type: 'parsed', message, payload, signature };
+  return { type: 'parsed', message, signed: concat([PREFIX, payload]), signature, hash: hash64(bytes) };
 }
 
 /** Whether the author signed it. */
 export function isSigned(parsed: Extract<Parsed, { type: 'parsed' }>, verify: Verify): boolean {
-  return verify(parsed.message.author, concat([PREFIX, parsed.payload]), parsed.signature);
+  return verify(parsed.message.author, parsed.signed, parsed.signature);
 }
 
 /** Form, bounds and signature. */

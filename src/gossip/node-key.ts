@@ -12,6 +12,9 @@ export const NODE_KEY_BYTES = 32;
 const ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 /** Identity multihash of 36 bytes, key type Ed25519, key of 32 bytes. */
 const PREFIX = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20] as const;
+/** Letters that are converted together, and how many values they have. */
+const LETTERS = 4;
+const GROUP = 58 * 58 * 58 * 58;
 const DIGIT = new Map(ALPHABET.split('').map((letter, digit) => [letter, digit]));
 
 /** The key of a node id, or undefined when the text looks like an id but encodes no Ed25519 key. */
@@ -32,25 +35,29 @@ export function nodeKeyOf(node: NodeId): Uint8Array | undefined {
 /** The node id of a key. Every 32 bytes have one. */
 export function nodeOfKey(key: Uint8Array): NodeId {
   invariant(key.length === NODE_KEY_BYTES, 'a node key has 32 bytes');
-  const digits: number[] = [];
+  // Four letters at a time: their product with 256 is still a whole number that is exact.
+  const groups: number[] = [];
   for (const byte of [...PREFIX, ...key]) {
     let carry = byte;
-    for (let index = 0; index < digits.length; index += 1) {
-      carry += (digits[index] ?? 0) * 256;
-      digits[index] = carry % 58;
-      carry = Math.floor(carry / 58);
+    for (let index = 0; index < groups.length; index += 1) {
+      carry += (groups[index] ?? 0) * 256;
+      groups[index] = carry % GROUP;
+      carry = Math.floor(carry / GROUP);
     }
-    while (carry > 0) {
-      digits.push(carry % 58);
-      carry = Math.floor(carry / 58);
-    }
+    if (carry > 0) groups.push(carry);
   }
-  const node = parseNodeId(
-    `1${digits
-      .map((digit) => ALPHABET[digit] ?? '')
-      .toReversed()
-      .join('')}`,
-  );
+  const letters = groups.toReversed().map(lettersOf).join('');
+  // The first group is filled up with the digit zero, and one zero stands for the leading zero byte.
+  const node = parseNodeId(`1${letters.replace(/^1+/, '')}`);
   invariant(node !== undefined, 'every Ed25519 key has a node id');
   return node;
+}
+
+function lettersOf(group: number): string {
+  let letters = '';
+  for (let rest = group, place = 0; place < LETTERS; place += 1) {
+    letters = (ALPHABET[rest % ALPHABET.length] ?? '') + letters;
+    rest = Math.floor(rest / ALPHABET.length);
+  }
+  return letters;
 }

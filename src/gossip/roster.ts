@@ -12,9 +12,10 @@ import { isReachable, newTrack, type Track } from './track.ts';
 export class Roster {
   readonly #self: Ranked;
   readonly #tracks = new Map<NodeId, Track>();
-  readonly #duties = new Map<NodeId, { readonly version: number; readonly mine: boolean }>();
-  #receivers: { readonly version: number; readonly to: readonly NodeId[] } = { version: -1, to: [] };
+  #receivers = { version: -1, everybody: false, to: noNodes() };
   #connections: { readonly version: number; readonly nodes: readonly NodeId[] } = { version: -1, nodes: [] };
+  /** Of who is connected, and of who is a member that can bear witness. */
+  #connectionsVersion = 0;
   #version = 0;
   #members = 0;
   #connected = 0;
@@ -40,15 +41,18 @@ export class Roster {
   }
 
   setConnected(track: Track, connected: boolean): void {
-    if (track.connected !== connected) this.#connected += connected ? 1 : -1;
+    if (track.connected === connected) return;
+    this.#connected += connected ? 1 : -1;
     track.connected = connected;
-    this.#version += 1;
+    this.#connectionsVersion += 1;
   }
 
   setIncarnation(track: Track, incarnation: number): void {
-    if (track.incarnation === 0) this.#members += 1;
+    if (track.incarnation === 0) {
+      this.#members += 1;
+      this.#version += 1;
+    }
     track.incarnation = incarnation;
-    this.#version += 1;
   }
 
   setVerdict(track: Track, verdict: Track['verdict']): void {
@@ -58,9 +62,10 @@ export class Roster {
 
   /** No member any more: forgotten, or kept as a mere connection. Says whether it was forgotten. */
   depart(track: Track): boolean {
-    if (track.incarnation > 0) this.#members -= 1;
-    this.#version += 1;
-    this.#duties.delete(track.node);
+    if (track.incarnation > 0) {
+      this.#members -= 1;
+      this.#version += 1;
+    }
     const { node, connected, directAtMs, pingedAtMs, rttMs } = track;
     if (connected) Object.assign(track, { ...newTrack(node), connected, directAtMs, pingedAtMs, rttMs });
     else this.#tracks.delete(node);
@@ -69,9 +74,9 @@ export class Roster {
 
   /** Everybody with a connection, members or not, sorted. */
   connections(): readonly NodeId[] {
-    if (this.#connections.version !== this.#version) {
+    if (this.#connections.version !== this.#connectionsVersion) {
       const nodes = this.#connectedTracks().map(({ node }) => node);
-      this.#connections = { version: this.#version, nodes: nodes.toSorted(compareIds) };
+      this.#connections = { version: this.#connectionsVersion, nodes: nodes.toSorted(compareIds) };
     }
     return this.#connections.nodes;
   }
@@ -84,25 +89,34 @@ export class Roster {
   /** Whether it is this node's duty to watch that one. */
   isMonitor(track: Track): boolean {
     if (allWatchAll(this.#members + 1)) return true;
-    const known = this.#duties.get(track.node);
-    if (known?.version === this.#version) return known.mine;
-    const mine = isMonitorOf(track, this.#self, this.#watchers());
-    this.#duties.set(track.node, { version: this.#version, mine });
-    return mine;
+    if (track.dutyVersion !== this.#version) {
+      track.isDuty = isMonitorOf(track, this.#self, this.#watchers());
+      track.dutyVersion = this.#version;
+    }
+    return track.isDuty;
   }
 
   /** Who gets heartbeats: our monitors, and in place of those without a connection the next in the order. */
   heartbeatReceivers(): readonly NodeId[] {
-    if (this.#receivers.version === this.#version) return this.#receivers.to;
     const everybody = allWatchAll(this.#members + 1);
+    const version = this.#connectionsVersion;
+    if (this.#receivers.version === version && this.#receivers.everybody === everybody) return this.#receivers.to;
     const to = everybody ? this.connections() : monitorsOf(this.#self, this.#connectedTracks());
-    this.#receivers = { version: this.#version, to };
+    this.#receivers = { version, everybody, to };
     return to;
   }
 
   isCredible(accuser: NodeId): boolean {
     const track = this.#tracks.get(accuser);
     return accuser === this.#self.node || (track !== undefined && track.incarnation > 0 && track.verdict === 'alive');
+  }
+
+  /** None of several connections carries anything: this node's own line is what broke. */
+  hearsNobody(clockMs: number): boolean {
+    if (this.#connected < 2) return false;
+    for (const { connected, directAtMs } of this.#tracks.values())
+      if (connected && clockMs - directAtMs < LIVENESS.suspectAfterMs) return false;
+    return true;
   }
 
   /** Two, or as many as there are left to ask: this node and whoever else can be reached. */
@@ -122,4 +136,8 @@ export class Roster {
   *#watchers(): Generator<Track> {
     for (const track of this.#tracks.values()) if (track.incarnation > 0 && track.verdict === 'alive') yield track;
   }
+}
+
+function noNodes(): readonly NodeId[] {
+  return [];
 }

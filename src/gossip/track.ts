@@ -12,6 +12,9 @@ import { LIVENESS } from '../params.ts';
 const CLOSED_SLACK_MS = 250;
 /** Beacons missed, and room for jitter and gossip, before a member that nobody here watches is suspect. Source: guess. */
 const STALE_BEACONS_TENTHS = 45;
+/** Silence of a connection alone, while its member is heard elsewhere. Source: computed: twice the silence that makes a
+ *  suspect, so that a burst of losses is over, and well before a request has tried three such connections. */
+const HALF_OPEN_MS = 2 * LIVENESS.suspectAfterMs;
 /** Between two pings that only measure the round trip. Source: guess. */
 const RTT_PING_INTERVAL_MS = 10_000;
 /** Between two counts of the accusers while an accusation stands: an accuser may die too. Source: guess. */
@@ -37,6 +40,9 @@ export interface Track {
   /** Silence by every way after which it is suspect without any accuser. */
   staleAfterMs: number;
   watching: boolean;
+  /** Whether it is this node's duty to watch it, as of that version of the roster. */
+  isDuty: boolean;
+  dutyVersion: number;
   watchingSinceMs: number;
   pingedAtMs: number;
   rttMs: number | undefined;
@@ -62,6 +68,8 @@ export function newTrack(node: NodeId): Track {
     beaconAtMs: -Infinity,
     staleAfterMs: Infinity,
     watching: false,
+    isDuty: false,
+    dutyVersion: -1,
     watchingSinceMs: 0,
     pingedAtMs: -Infinity,
     rttMs: undefined,
@@ -83,6 +91,16 @@ export function staleAfterMs(beaconIntervalMs: number): number {
   return Math.ceil((beaconIntervalMs * STALE_BEACONS_TENTHS) / 10);
 }
 
+/** Somebody heard it lately. What waited on a way that was cut tells of a past that proves nothing about now. */
+export function isFresh(track: Track, clockMs: number): boolean {
+  return clockMs - evidenceMs(track) < track.staleAfterMs;
+}
+
+/** When a suspect is dead: nothing for so long, not even something old that came late. */
+export function deadAtMs(track: Track): number {
+  return Math.max(track.suspectAtMs, evidenceMs(track)) + LIVENESS.deadAfterMs;
+}
+
 /** Until when evidence would not contradict an accusation. */
 export function standsUntilMs(accusation: Pick<Accusation, 'cause' | 'atMs'>): number {
   return accusation.cause === 'closed' ? accusation.atMs + CLOSED_SLACK_MS : accusation.atMs;
@@ -90,6 +108,7 @@ export function standsUntilMs(accusation: Pick<Accusation, 'cause' | 'atMs'>): n
 
 /** Fresher evidence vetoes: what the member's own bytes contradict is dropped. */
 export function dropContradicted(track: Track): void {
+  if (track.accusations.size === 0) return;
   const evidence = evidenceMs(track);
   for (const [accuser, accusation] of track.accusations)
     if (evidence > standsUntilMs(accusation)) track.accusations.delete(accuser);
@@ -120,20 +139,23 @@ export function isHalfOpen(track: Track, clockMs: number): boolean {
   return track.connected && track.watching && !track.closing && clockMs >= halfOpenMs(track);
 }
 
+/** The connection has carried nothing for long, whoever is to blame. */
+export function isMute(track: Track, clockMs: number): boolean {
+  return track.connected && track.watching && !track.closing && clockMs >= carriedMs(track) + HALF_OPEN_MS;
+}
+
 /** The next moment at which anything about this member can change by time alone. */
 export function nextLookMs(track: Track, own: { accused: boolean; graceUntilMs: number; clockMs: number }): number {
-  const moments: number[] = [];
-  if (track.connected) moments.push(nextPingMs(track));
-  if (track.connected && track.watching && !track.closing) moments.push(halfOpenMs(track));
-  if (track.verdict === 'suspect') moments.push(track.suspectAtMs + LIVENESS.deadAfterMs);
-  else if (track.incarnation > 0) {
-    const silent = Math.max(evidenceMs(track), track.watchingSinceMs) + LIVENESS.suspectAfterMs;
-    moments.push(Math.max(own.graceUntilMs, evidenceMs(track) + track.staleAfterMs));
-    if (track.watching && !own.accused) moments.push(Math.max(own.graceUntilMs, silent));
-    if (track.closedAtMs !== undefined && own.graceUntilMs > own.clockMs) moments.push(own.graceUntilMs);
-    if (track.accusations.size > 0) moments.push(own.clockMs + RECOUNT_MS);
-  }
-  return Math.min(...moments);
+  let nextMs = track.connected ? nextPingMs(track) : Infinity;
+  if (track.connected && track.watching && !track.closing) nextMs = Math.min(nextMs, halfOpenMs(track));
+  if (track.verdict === 'suspect') return Math.min(nextMs, deadAtMs(track));
+  if (track.incarnation === 0) return nextMs;
+  const evidence = evidenceMs(track);
+  const silent = Math.max(evidence, track.watchingSinceMs) + LIVENESS.suspectAfterMs;
+  nextMs = Math.min(nextMs, Math.max(own.graceUntilMs, evidence + track.staleAfterMs));
+  if (track.watching && !own.accused) nextMs = Math.min(nextMs, Math.max(own.graceUntilMs, silent));
+  if (track.closedAtMs !== undefined && own.graceUntilMs > own.clockMs) nextMs = Math.min(nextMs, own.graceUntilMs);
+  return track.accusations.size > 0 ? Math.min(nextMs, own.clockMs + RECOUNT_MS) : nextMs;
 }
 
 function nextPingMs(track: Track): number {
@@ -143,6 +165,13 @@ function nextPingMs(track: Track): number {
   return Math.min(rttMs, silentMs);
 }
 
+function carriedMs({ directAtMs, watchingSinceMs }: Track): number {
+  return Math.max(directAtMs, watchingSinceMs);
+}
+
+/** A member that is heard by other ways, well after the last byte of this one, is not what is silent: the connection is. */
 function halfOpenMs(track: Track): number {
-  return Math.max(track.directAtMs, track.watchingSinceMs) + LIVENESS.deadAfterMs;
+  const sinceMs = carriedMs(track);
+  const speaksElsewhere = track.beaconAtMs >= sinceMs + LIVENESS.suspectAfterMs;
+  return sinceMs + (speaksElsewhere ? HALF_OPEN_MS : LIVENESS.deadAfterMs);
 }

@@ -7,10 +7,11 @@
  * paid for. Limits: at most `membersMax` members, the silent longest makes room; liveness is not decided here.
  */
 import { invariant } from '../assert.ts';
-import { equalBytes, hash64 } from '../bytes.ts';
+import { equalBytes, type Hash64, hash64 } from '../bytes.ts';
 import { compareIds, type NodeId, type SwarmFingerprint } from '../ids.ts';
 import { GOSSIP, LIVENESS } from '../params.ts';
 import { OffsetWindow } from './age.ts';
+import { AuthorBudgets } from './author-budget.ts';
 import { bucketOf, ViewDigest } from './anti-entropy.ts';
 import { isSigned, type Parse, type Parsed, parseMessage, type Rejection, type Verify } from './message-codec.ts';
 import { type Entry, hasGap, newEntry, show, type Slot, slotType, type ViewMember } from './member.ts';
@@ -41,7 +42,11 @@ export type IgnoreReason =
   | 'equivocation'
   | 'over-age'
   | 'unknown-accuser'
+  | 'too-much'
   | 'other-version';
+
+/** A member that answers with its snapshot passes nothing on: what comes that way is bounded by the exchange. */
+export type Way = 'gossip' | 'snapshot';
 
 export interface ViewOptions {
   readonly self: NodeId;
@@ -53,6 +58,13 @@ export interface ViewOptions {
 
 type ParsedMessage = Extract<Parsed, { type: 'parsed' }>;
 
+interface Arrival {
+  readonly bytes: Uint8Array;
+  /** Of the bytes. */
+  readonly hash: Hash64;
+  readonly nowMs: number;
+}
+
 export class View {
   readonly #self: NodeId;
   readonly #swarm: SwarmFingerprint;
@@ -61,6 +73,7 @@ export class View {
   readonly #entries = new Map<NodeId, Entry>();
   readonly #tombstones = new Tombstones();
   readonly #digest = new ViewDigest();
+  readonly #budgets = new AuthorBudgets();
   #sorted: readonly NodeId[] | undefined;
   #equivocations = 0;
 
@@ -80,8 +93,9 @@ export class View {
   }
 
   /** Judges a message from anybody and takes it in if it is news. Cases, in this order: 1 malformed, 2 stale (no
-   *  signature needed), 3 forged, 4 our own, 5 an accusation, 6 a goodbye, 7 over-age, 8 equivocation, 9 news. */
-  receive(bytes: Uint8Array, nowMs: number): ViewVerdict {
+   *  signature needed), 3 forged, 4 our own, 5 its author says too much, 6 an accusation, 7 a goodbye, 8 over-age,
+   *  9 equivocation, 10 news. */
+  receive(bytes: Uint8Array, nowMs: number, way: Way = 'gossip'): ViewVerdict {
     const parsed = this.#parse(bytes, this.#swarm);
     if (parsed.type === 'rejected')
       return parsed.reason === 'other-version' ? ignored('other-version') : { type: 'reject', reason: parsed.reason };
@@ -90,17 +104,20 @@ export class View {
     if (stale !== undefined) return this.#ignoreStale(stale, parsed);
     if (!isSigned(parsed, this.#verify)) return { type: 'reject', reason: 'bad-signature' };
     if (message.author === this.#self) return ignored('own', message);
+    if (way === 'gossip' && this.#saysTooMuch(message, nowMs)) return ignored('too-much', message);
     if (message.body.type === 'accusation') return this.#judgeAccusation(message, nowMs);
-    if (message.body.type === 'goodbye') return this.#takeGoodbye(message, { bytes, nowMs });
-    return this.#judgeBeacon(message, { bytes, nowMs });
+    const arrival = { bytes, hash: parsed.hash, nowMs };
+    if (message.body.type === 'goodbye') return this.#takeGoodbye(message, arrival);
+    return this.#judgeBeacon(message, arrival);
   }
 
   /** Takes in a message that this node made itself. */
   publishOwn(message: GossipMessage, bytes: Uint8Array, nowMs: number): void {
     invariant(message.author === this.#self, 'only own messages skip the checks');
     if (message.body.type === 'accusation') return;
-    if (message.body.type === 'goodbye') this.#takeGoodbye(message, { bytes, nowMs });
-    else this.#take(message, { bytes, nowMs });
+    const arrival = { bytes, hash: hash64(bytes), nowMs };
+    if (message.body.type === 'goodbye') this.#takeGoodbye(message, arrival);
+    else this.#take(message, arrival);
   }
 
   member(node: NodeId): ViewMember | undefined {
@@ -109,7 +126,12 @@ export class View {
 
   /** Sorted by node id. */
   members(): ViewMember[] {
-    return this.#nodes().flatMap((node) => this.#entries.get(node)?.shown ?? []);
+    const members: ViewMember[] = [];
+    for (const node of this.#nodes()) {
+      const entry = this.#entries.get(node);
+      if (entry !== undefined) members.push(entry.shown);
+    }
+    return members;
   }
 
   tombstone(node: NodeId, nowMs: number): Tombstone | undefined {
@@ -142,8 +164,15 @@ export class View {
     this.#expireTombstones(nowMs);
     const buckets = this.#digest.differingBuckets(digest);
     const goodbyes = this.#tombstones.goodbyes().filter(([node]) => buckets.has(bucketOf(node)));
-    const beacons = this.#nodes().flatMap((node) => (buckets.has(bucketOf(node)) ? this.#bytesOf(node) : []));
-    return [...goodbyes.map(([, bytes]) => bytes), ...beacons];
+    const messages = goodbyes.map(([, bytes]) => bytes);
+    for (const node of this.#nodes()) {
+      const entry = this.#entries.get(node);
+      if (entry === undefined || !buckets.has(entry.bucket)) continue;
+      const { capability, load } = entry.slots;
+      if (capability !== undefined) messages.push(capability.bytes);
+      if (load !== undefined) messages.push(load.bytes);
+    }
+    return messages;
   }
 
   /** Everything, for a late joiner. */
@@ -158,6 +187,10 @@ export class View {
     const entry = this.#entries.get(message.author);
     if (entry !== undefined && message.incarnation < entry.incarnation) return 'old-incarnation';
     return entry?.incarnation === message.incarnation ? replayReason(entry, message, arrival.bytes) : undefined;
+  }
+
+  #saysTooMuch({ author, body }: GossipMessage, nowMs: number): boolean {
+    return !this.#budgets.spend(author, body.type === 'accusation' ? 'accusation' : 'beacon', nowMs);
   }
 
   /** Who accuses this node is heard even from the grave: two halves of a healed mesh hold each other for dead. */
@@ -179,7 +212,7 @@ export class View {
   }
 
   /** Old or not, a goodbye ends its incarnation: refusing an old one would only delay what everybody will know. */
-  #takeGoodbye(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): ViewVerdict {
+  #takeGoodbye(message: GossipMessage, arrival: Arrival): ViewVerdict {
     const entry = this.#entries.get(message.author);
     const ageMs = entry?.offsets.observe(message.uptimeMs, arrival.nowMs) ?? 0;
     if (entry !== undefined) this.#remove(entry);
@@ -188,39 +221,35 @@ export class View {
     return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined };
   }
 
-  #judgeBeacon(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): ViewVerdict {
+  #judgeBeacon(message: GossipMessage, arrival: Arrival): ViewVerdict {
     const entry = this.#entries.get(message.author);
     if (entry?.incarnation === message.incarnation) {
       const ageMs = entry.offsets.observe(message.uptimeMs, arrival.nowMs);
       if (ageMs > GOSSIP.messageAgeMsMax) return ignored('over-age', message);
-      const slot = entry.slots.get(slotType(message));
+      const slot = entry.slots[slotType(message)];
       if (slot?.message.sequence === message.sequence) return this.#settleEquivocation(message, { arrival, slot });
     }
     return this.#take(message, arrival);
   }
 
   /** Both are validly signed under one number: every node keeps the one whose bytes sort first, and none passes it on. */
-  #settleEquivocation(
-    message: GossipMessage,
-    found: { arrival: { bytes: Uint8Array; nowMs: number }; slot: Slot },
-  ): ViewVerdict {
+  #settleEquivocation(message: GossipMessage, found: { arrival: Arrival; slot: Slot }): ViewVerdict {
     this.#equivocations += 1;
     if (sortsBefore(found.arrival.bytes, found.slot.bytes)) this.#take(message, found.arrival);
     return ignored('equivocation', message);
   }
 
-  #take(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): ViewVerdict {
+  #take(message: GossipMessage, arrival: Arrival): ViewVerdict {
     const existing = this.#entries.get(message.author);
     const displaced = existing === undefined ? this.#makeRoom() : undefined;
     const entry = existing ?? this.#addEntry(message);
     if (message.incarnation > entry.incarnation) this.#restart(entry, message.incarnation);
     const ageMs = entry.offsets.observe(message.uptimeMs, arrival.nowMs);
     const type = slotType(message);
-    const replaced = entry.slots.get(type);
-    if (replaced !== undefined) this.#digest.toggle(entry.node, replaced.hash);
-    const hash = hash64(arrival.bytes);
-    this.#digest.toggle(entry.node, hash);
-    entry.slots.set(type, { message, bytes: arrival.bytes, hash, madeAtMs: arrival.nowMs - ageMs });
+    const replaced = entry.slots[type];
+    if (replaced !== undefined) this.#digest.toggle(entry.bucket, replaced.hash);
+    this.#digest.toggle(entry.bucket, arrival.hash);
+    entry.slots[type] = { message, bytes: arrival.bytes, hash: arrival.hash, madeAtMs: arrival.nowMs - ageMs };
     entry.heardAtMs = Math.max(entry.heardAtMs, arrival.nowMs);
     entry.shown = show(entry);
     return { type: 'accept', message, ageMs, joined: existing === undefined, gap: hasGap(entry), displaced };
@@ -231,13 +260,14 @@ export class View {
     this.#entries.set(entry.node, entry);
     this.#sorted = undefined;
     const tombstone = this.#tombstones.delete(entry.node);
-    if (tombstone?.goodbye !== undefined) this.#digest.toggle(entry.node, hash64(tombstone.goodbye));
+    if (tombstone?.goodbye !== undefined) this.#digest.toggle(entry.bucket, hash64(tombstone.goodbye));
     return entry;
   }
 
   #restart(entry: Entry, incarnation: number): void {
-    for (const slot of entry.slots.values()) this.#digest.toggle(entry.node, slot.hash);
-    entry.slots.clear();
+    this.#untoggle(entry);
+    entry.slots.capability = undefined;
+    entry.slots.load = undefined;
     entry.incarnation = incarnation;
     entry.offsets = new OffsetWindow();
   }
@@ -255,14 +285,14 @@ export class View {
   }
 
   #remove(entry: Entry): void {
-    for (const slot of entry.slots.values()) this.#digest.toggle(entry.node, slot.hash);
+    this.#untoggle(entry);
     this.#entries.delete(entry.node);
     this.#sorted = undefined;
   }
 
   #addTombstone(node: NodeId, departed: Pick<Tombstone, 'incarnation' | 'goodbye'>, nowMs: number): void {
     this.#forgetGoodbyes(this.#tombstones.add(node, departed, nowMs));
-    if (departed.goodbye !== undefined) this.#digest.toggle(node, hash64(departed.goodbye));
+    if (departed.goodbye !== undefined) this.#digest.toggle(bucketOf(node), hash64(departed.goodbye));
   }
 
   #expireTombstones(nowMs: number): void {
@@ -270,12 +300,13 @@ export class View {
   }
 
   #forgetGoodbyes(forgotten: ReadonlyMap<NodeId, Tombstone>): void {
-    for (const [node, { goodbye }] of forgotten) if (goodbye !== undefined) this.#digest.toggle(node, hash64(goodbye));
+    for (const [node, { goodbye }] of forgotten)
+      if (goodbye !== undefined) this.#digest.toggle(bucketOf(node), hash64(goodbye));
   }
 
-  #bytesOf(node: NodeId): Uint8Array[] {
-    const slots = this.#entries.get(node)?.slots;
-    return [slots?.get('capability'), slots?.get('load')].flatMap((slot) => slot?.bytes ?? []);
+  #untoggle({ bucket, slots: { capability, load } }: Entry): void {
+    if (capability !== undefined) this.#digest.toggle(bucket, capability.hash);
+    if (load !== undefined) this.#digest.toggle(bucket, load.hash);
   }
 
   #nodes(): readonly NodeId[] {
@@ -286,7 +317,7 @@ export class View {
 
 function replayReason(entry: Entry, message: GossipMessage, bytes: Uint8Array): IgnoreReason | undefined {
   if (message.body.type === 'accusation' || message.body.type === 'goodbye') return undefined;
-  const slot = entry.slots.get(message.body.type);
+  const slot = entry.slots[message.body.type];
   if (slot === undefined || message.sequence > slot.message.sequence) return undefined;
   if (message.sequence < slot.message.sequence) return 'replayed';
   return equalBytes(slot.bytes, bytes) ? 'duplicate' : undefined;

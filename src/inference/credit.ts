@@ -13,6 +13,11 @@ export class Credit {
   /** Of those, what the serving node may send already. */
   #out = 0;
 
+  /** The serving node may send something. */
+  get isOut(): boolean {
+    return this.#out > 0;
+  }
+
   /** The client has room for `tokens` more. */
   want(tokens: number): void {
     this.#wanted = Math.min(Number.MAX_SAFE_INTEGER, this.#wanted + Math.max(0, Math.floor(tokens)));

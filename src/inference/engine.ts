@@ -57,7 +57,13 @@ export interface Usage {
 
 export type EngineEvent =
   /** A sign of life while nothing can be shown yet (loading, prefill, waiting upstream); at most every 5 s needed. */
-  | { readonly type: 'progress'; readonly promptTokensDone: number; readonly promptTokens: number }
+  | {
+      readonly type: 'progress';
+      readonly promptTokensDone: number;
+      readonly promptTokens: number;
+      /** Of the prompt, not evaluated because a cache held them: how fast the rest was read depends on it. Absent = unknown. */
+      readonly cachedTokens?: number;
+    }
   /** `text` may be '' while bytes of a character or of a possible stop sequence are held back. `tokenIds` is empty where the engine has none; then `tokens` counts. */
   | {
       readonly type: 'tokens';

@@ -11,7 +11,13 @@ import type { Resume } from './engine.ts';
 import type { Answer } from './messages.ts';
 
 export type RequestInput =
-  | { readonly type: 'dispatched'; readonly ranked: readonly NodeId[]; readonly levelMs: number }
+  /** `expectedMs`: to the first token at the first that is ranked, where the plan says so. */
+  | {
+      readonly type: 'dispatched';
+      readonly ranked: readonly NodeId[];
+      readonly levelMs: number;
+      readonly expectedMs?: number;
+    }
   | { readonly type: 'refused-by-mesh'; readonly failure: Failure }
   /** `attempt` is the number given by `open`: what comes from an abandoned try is ignored. */
   | { readonly type: 'answered'; readonly attempt: number; readonly answer: Answer }

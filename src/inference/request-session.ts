@@ -3,22 +3,24 @@
  * ranked list until a node answers, and when that node dies, stalls, refuses or breaks the protocol after the first
  * token, it lets another one go on from *prompt + answer so far*: the client sees one gap-free answer and exactly one
  * end. 1. A request's own fault ends it at once: nobody can do better. 2. Before the first token a refusal costs one
- * place on the list. 3. A plan used up asks for another without the nodes tried. 4. Nobody left: pause, ask again,
- * give up after a bound (`tries.ts`). Silence of `stallAfterMs` is a failure, unless this node itself stood still.
+ * place on the list. 3. A plan that is used up, or older than news travels, is made anew without the nodes tried. 4. Nobody
+ * left: pause, ask again, give up after a bound (`tries.ts`). When to stop waiting for a node is `try-watch.ts`.
  * Credit is `credit.ts`, what was answered so far is `answer-so-far.ts`.
  */
 import { unreachable } from '../assert.ts';
-import { type ErrorCode, type Failure, failure, isNodeFault } from '../errors.ts';
+import { type Failure, failure } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import type { TryOutcome } from '../node/events.ts';
-import { INFERENCE, LIMITS, LIVENESS } from '../params.ts';
+import { INFERENCE } from '../params.ts';
 import { AnswerSoFar } from './answer-so-far.ts';
 import type { ChatEvent } from './chat.ts';
 import { Credit } from './credit.ts';
 import type { FinishReason, Usage } from './engine.ts';
 import type { Answer, TokensAnswer } from './messages.ts';
+import { isFinal, lastWord, wholeUsage } from './request-ends.ts';
 import type { RequestEffect, RequestInput, RequestReport } from './request-events.ts';
 import { Tries, type TryFault } from './tries.ts';
+import { TryWatch } from './try-watch.ts';
 
 interface Try {
   readonly attempt: number;
@@ -26,7 +28,6 @@ interface Try {
   readonly startedAtMs: number;
   /** True when it began with nothing of an answer: its prompt count is the prompt's. */
   readonly fresh: boolean;
-  heardAtMs: number;
   /** Undefined until accepted. */
   digest: string | undefined;
   firstTokenSeen: boolean;
@@ -35,26 +36,24 @@ interface Try {
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Failures that say that a node is out of reach, and nothing about the request. */
-const NODE_GONE: ReadonlySet<ErrorCode> = new Set(['stream-lost', 'stalled', 'draining']);
-
 export class RequestSession {
   readonly #maxTokens: number;
   readonly #tries = new Tries();
   readonly #answer = new AnswerSoFar();
   readonly #credit = new Credit();
+  readonly #watch: TryWatch;
   #phase: 'planning' | 'trying' | 'pausing' | 'over' = 'planning';
   #try: Try | undefined;
   #attempts = 0;
   #moves = 0;
-  #levelMs = 0;
   #promptTokens = 0;
   #lastFailure: Failure | undefined;
   #troubleSinceMs: number | undefined;
   #wakeAtMs: number;
   #effects: RequestEffect[] = [];
 
-  constructor(options: { readonly maxTokens: number | undefined }, nowMs: number) {
+  constructor(options: { readonly maxTokens: number | undefined; readonly promptTokens: number }, nowMs: number) {
+    this.#watch = new TryWatch(options.promptTokens);
     this.#maxTokens = options.maxTokens ?? NEVER;
     this.#wakeAtMs = nowMs + INFERENCE.stallAfterMs;
   }
@@ -78,7 +77,7 @@ export class RequestSession {
 
   get wakeAtMs(): number {
     if (this.#phase === 'over') return NEVER;
-    return this.#try === undefined ? this.#wakeAtMs : this.#try.heardAtMs + INFERENCE.stallAfterMs;
+    return this.#try === undefined ? this.#wakeAtMs : this.#watch.wakeAtMs;
   }
 
   step(input: RequestInput, nowMs: number): readonly RequestEffect[] {
@@ -91,18 +90,13 @@ export class RequestSession {
     switch (input.type) {
       case 'answered':
       case 'link-lost':
-        this.#fromNode(input, nowMs);
-        return;
+        return this.#fromNode(input, nowMs);
       case 'client-granted':
-        this.#credit.want(input.tokens);
-        this.#renewCredit();
-        return;
+        return this.#granted(input.tokens, nowMs);
       case 'dispatched':
-        this.#dispatched(input.ranked, input.levelMs, nowMs);
-        return;
+        return this.#dispatched(input, nowMs);
       case 'refused-by-mesh':
-        this.#nobodyLeft(input.failure, nowMs);
-        return;
+        return this.#nobodyLeft(input.failure, nowMs);
       case 'client-cancelled':
       case 'stopped':
         this.#abandonTry();
@@ -110,8 +104,7 @@ export class RequestSession {
         else this.#over({ type: 'request-ended', result: 'client-gone' });
         return;
       case 'woke':
-        this.#woke(nowMs);
-        return;
+        return this.#woke(nowMs);
       default:
         unreachable(input);
     }
@@ -124,13 +117,29 @@ export class RequestSession {
     else this.#tryFailed('failed', failure('stream-lost', input.reason), nowMs);
   }
 
-  #dispatched(ranked: readonly NodeId[], levelMs: number, nowMs: number): void {
-    if (this.#phase !== 'planning') return;
-    this.#tries.plan(ranked);
-    this.#levelMs = levelMs;
+  #dispatched(plan: RequestInput & { readonly type: 'dispatched' }, nowMs: number): void {
+    if (this.#phase === 'trying') return this.#reconsidered(plan, nowMs);
+    if (this.#phase === 'planning') this.#follow(plan, nowMs);
+  }
+
+  #follow({ ranked, levelMs }: RequestInput & { readonly type: 'dispatched' }, nowMs: number): void {
+    this.#tries.plan({ ranked, levelMs, madeAtMs: nowMs });
     if (!this.#openNext(nowMs)) {
       this.#nobodyLeft(this.#lastFailure ?? failure('no-node-available', 'the plan names no node'), nowMs);
     }
+  }
+
+  /** Where it could go instead of waiting in a queue. */
+  #reconsidered(plan: RequestInput & { readonly type: 'dispatched' }, nowMs: number): void {
+    const current = this.#try;
+    if (current === undefined || this.#tries.exhausted) return;
+    if (!this.#watch.leavesQueueFor(plan.expectedMs ?? plan.levelMs, nowMs)) return;
+    this.#abandonTry();
+    // Its queue was too long, and nothing else is held against it.
+    this.#tries.release(current.node);
+    this.#credit.void();
+    this.#phase = 'planning';
+    this.#follow(plan, nowMs);
   }
 
   /** Asks the next of the plan; false when there is none. */
@@ -141,15 +150,16 @@ export class RequestSession {
     const attempt = this.#attempts;
     const soFar = this.#answer.resume();
     if (soFar !== undefined) this.#moves += 1;
-    const began = { startedAtMs: nowMs, heardAtMs: nowMs, fresh: soFar === undefined };
+    const began = { startedAtMs: nowMs, fresh: soFar === undefined };
     this.#try = { attempt, node, ...began, digest: undefined, firstTokenSeen: false, tokens: 0 };
+    this.#watch.begin(this.#tries.levelMs, nowMs);
     this.#phase = 'trying';
     this.#report({ type: 'try-started', node, resumedAt: this.#answer.tokens });
     this.#effects.push({
       type: 'open',
       attempt,
       node,
-      levelMs: this.#levelMs,
+      levelMs: this.#tries.levelMs,
       creditTokens: this.#credit.renew(),
       resume: soFar?.resume,
       resumeDigest: soFar?.digest ?? '',
@@ -158,37 +168,36 @@ export class RequestSession {
   }
 
   #answered(current: Try, answer: Answer, nowMs: number): void {
-    current.heardAtMs = nowMs;
+    this.#watch.heard(nowMs);
     const { node } = current;
     switch (answer.type) {
       case 'tokens':
-        this.#tokens(current, answer, nowMs);
-        return;
+        return this.#tokens(current, answer, nowMs);
       case 'accepted':
         if (current.digest !== undefined) return this.#violated('accepted twice', nowMs);
         current.digest = answer.digest;
+        this.#troubleSinceMs = undefined;
+        this.#watch.accepted(nowMs);
         this.#emit({ type: 'serving', node, resumedAt: this.#answer.tokens });
         return;
       case 'queued':
+        this.#troubleSinceMs = undefined;
+        this.#watch.queued(nowMs);
         this.#emit({ type: 'waiting', node, detail: `at position ${answer.position} of the queue` });
         return;
       case 'progress':
-        this.#progress(current, answer.promptTokensDone, answer.promptTokens);
-        return;
+        return this.#progress(current, answer, nowMs);
       case 'ended':
         if (current.digest === undefined) return this.#violated('ended before it accepted', nowMs);
         this.#tryEnded({ type: 'answered' });
         this.#end(answer.finishReason, answer.usage);
         return;
       case 'refused':
-        this.#refused(answer, nowMs);
-        return;
+        return this.#refused(answer, nowMs);
       case 'failed':
-        this.#tryFailed('failed', answer.failure, nowMs);
-        return;
+        return this.#tryFailed('failed', answer.failure, nowMs);
       case 'cancelled':
-        this.#violated('cancelled without being asked', nowMs);
-        return;
+        return this.#violated('cancelled without being asked', nowMs);
       default:
         unreachable(answer);
     }
@@ -200,25 +209,29 @@ export class RequestSession {
     if (!this.#credit.spend(answer.tokens)) return this.#violated('more tokens than it was granted', nowMs);
     const taken = this.#answer.take(answer, digest);
     if (taken.type === 'violation') return this.#violated(taken.reason, nowMs);
-    if (taken.type === 'repeat') return this.#refund(answer.tokens);
+    // The client never saw these: its room for them is still there.
+    if (taken.type === 'repeat') return this.#granted(answer.tokens, nowMs);
     if (!current.firstTokenSeen) {
       current.firstTokenSeen = true;
       this.#report({ type: 'first-token-seen', node, elapsedMs: nowMs - current.startedAtMs });
-      this.#troubleSinceMs = undefined;
       this.#tries.recovered();
     }
+    this.#watch.answering(answer.tokens, nowMs);
     current.tokens += answer.tokens;
     this.#emit({ type: 'text', text: answer.text, tokens: answer.tokens });
     this.#renewCredit();
   }
 
-  /** The client never saw these: its room for them is still there. */
-  #refund(tokens: number): void {
+  #granted(tokens: number, nowMs: number): void {
+    // A node that may not send is not late.
+    if (!this.#credit.isOut) this.#watch.moved(nowMs);
     this.#credit.want(tokens);
     this.#renewCredit();
   }
 
-  #progress(current: Try, done: number, total: number): void {
+  #progress(current: Try, answer: Answer & { readonly type: 'progress' }, nowMs: number): void {
+    const { promptTokensDone: done, promptTokens: total } = answer;
+    this.#watch.progress(done, nowMs);
     if (current.fresh && this.#promptTokens === 0) this.#promptTokens = total;
     if (current.firstTokenSeen) return;
     const detail = total === 0 ? 'working' : `read ${done} of ${total} prompt tokens`;
@@ -233,7 +246,7 @@ export class RequestSession {
   }
 
   #violated(reason: string, nowMs: number): void {
-    if (this.#try !== undefined) this.#effects.push({ type: 'cancel', attempt: this.#try.attempt });
+    this.#cancelTry();
     this.#tryFailed('violation', failure('protocol-violation', `the serving node sent ${reason}`), nowMs);
   }
 
@@ -246,19 +259,13 @@ export class RequestSession {
     this.#credit.void();
     this.#lastFailure = reason;
     this.#troubleSinceMs ??= nowMs;
-    if (this.#isFinal(reason)) return this.#fail(reason);
+    if (isFinal(reason, this.#answer.tokens)) return this.#fail(reason);
     // It died after the last token that was asked for: there is nothing to go on with.
     if (this.#answer.tokens >= this.#maxTokens && this.#promptTokens > 0) {
       return this.#end('length', { promptTokens: this.#promptTokens, completionTokens: 0, cachedTokens: 0 });
     }
     if (this.#moves >= INFERENCE.failoversMax) return this.#fail(reason);
-    if (!this.#openNext(nowMs)) this.#replan(nowMs);
-  }
-
-  /** True where no other node can do better. Going on may need more context than starting did, so there it is not final. */
-  #isFinal(reason: Failure): boolean {
-    if (isNodeFault(reason.code)) return false;
-    return this.#answer.tokens === 0 || reason.code !== 'context-length-exceeded';
+    if (this.#tries.isOutOfDate(nowMs) || !this.#openNext(nowMs)) this.#replan(nowMs);
   }
 
   #replan(nowMs: number): void {
@@ -273,20 +280,13 @@ export class RequestSession {
     if (this.#phase !== 'planning') return;
     if (this.#tries.asked === 0) return this.#fail(reason);
     const pauseMs = this.#tries.pauseMs(nowMs - (this.#troubleSinceMs ?? nowMs), this.#answer.tokens > 0);
-    if (pauseMs === undefined) return this.#fail(this.#lastWord(reason));
+    if (pauseMs === undefined) return this.#fail(lastWord(reason, this.#lastFailure, this.#answer.tokens));
     this.#phase = 'pausing';
     this.#wakeAtMs = nowMs + pauseMs;
   }
 
-  /** What an engine answered tells more than the mesh can; that nodes went away is the mesh's to tell, with when to come again. */
-  #lastWord(reason: Failure): Failure {
-    const last = this.#lastFailure;
-    return last === undefined || (this.#answer.tokens === 0 && NODE_GONE.has(last.code)) ? reason : last;
-  }
-
   #woke(nowMs: number): void {
-    const lateMs = nowMs - this.wakeAtMs;
-    if (lateMs < 0) return;
+    if (nowMs < this.wakeAtMs) return;
     if (this.#phase === 'planning')
       return this.#nobodyLeft(failure('no-node-available', 'no plan came in time'), nowMs);
     if (this.#phase === 'pausing') {
@@ -294,13 +294,13 @@ export class RequestSession {
       return this.#replan(nowMs);
     }
     if (this.#try === undefined) return;
-    if (lateMs > LIVENESS.ownStallMs) {
-      // We stood still ourselves: what the node sent meanwhile may not have been read yet.
-      this.#try.heardAtMs = nowMs - INFERENCE.stallAfterMs + LIVENESS.ownStallGraceMs;
-      return;
+    const advice = this.#watch.advise(this.#tries.hasNext && this.#credit.isOut, nowMs);
+    if (advice.type === 'leave') {
+      this.#cancelTry();
+      this.#tryFailed('failed', failure('stalled', advice.problem), nowMs);
     }
-    this.#effects.push({ type: 'cancel', attempt: this.#try.attempt });
-    this.#tryFailed('failed', failure('stalled', `no sign of life for ${INFERENCE.stallAfterMs} ms`), nowMs);
+    if (advice.type === 'reconsider')
+      this.#report({ type: 'replan-wanted', excluded: this.#tries.others(this.#try.node) });
   }
 
   #renewCredit(): void {
@@ -310,10 +310,13 @@ export class RequestSession {
   }
 
   #abandonTry(): void {
-    if (this.#try === undefined) return;
-    this.#effects.push({ type: 'cancel', attempt: this.#try.attempt });
+    this.#cancelTry();
     this.#tryEnded({ type: 'cancelled' });
     this.#try = undefined;
+  }
+
+  #cancelTry(): void {
+    if (this.#try !== undefined) this.#effects.push({ type: 'cancel', attempt: this.#try.attempt });
   }
 
   #tryEnded(outcome: TryOutcome): void {
@@ -323,10 +326,8 @@ export class RequestSession {
   }
 
   #end(finishReason: FinishReason, usage: Usage): void {
-    const promptTokens = this.#promptTokens === 0 ? usage.promptTokens : this.#promptTokens;
-    const completionTokens = Math.min(LIMITS.answerTokens, Math.max(usage.completionTokens, this.#answer.tokens));
-    const cachedTokens = Math.min(usage.cachedTokens, promptTokens);
-    this.#emit({ type: 'ended', finishReason, usage: { promptTokens, completionTokens, cachedTokens } });
+    const seen = { promptTokens: this.#promptTokens, tokens: this.#answer.tokens };
+    this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });
     this.#over({ type: 'request-ended', result: 'answered' });
   }
 

@@ -45,7 +45,8 @@ export type ServeEffect =
   | { readonly type: 'start-engine' }
   | { readonly type: 'grant'; readonly tokens: number }
   | { readonly type: 'cancel-engine' }
-  | { readonly type: 'report-first-token'; readonly promptTokens: number; readonly elapsedMs: number }
+  /** `newTokens`: of the prompt, evaluated and not found in a cache. */
+  | { readonly type: 'report-first-token'; readonly newTokens: number; readonly elapsedMs: number }
   | { readonly type: 'report-ended'; readonly completionTokens: number; readonly decodeElapsedMs: number };
 
 export interface ServeSetup {
@@ -71,6 +72,7 @@ export class ServeSession {
   #pacedAtMs = 0;
   #promptTokensDone = 0;
   #promptTokens = 0;
+  #cachedTokens = 0;
   #countShown = false;
   #startedAtMs = 0;
   #firstTokenAtMs: number | undefined;
@@ -170,7 +172,7 @@ export class ServeSession {
       case 'tokens':
         return this.#tokens(event, nowMs);
       case 'progress':
-        return this.#progress(event.promptTokensDone, event.promptTokens, nowMs);
+        return this.#progress(event, nowMs);
       case 'ended': {
         const { finishReason } = event;
         const usage = {
@@ -199,9 +201,12 @@ export class ServeSession {
     this.#text += text;
     if (!first) return TOKENS_WAITING;
     this.#firstTokenAtMs = nowMs;
-    const promptTokens = this.#promptTokens === 0 ? this.#setup.promptTokensEstimate : this.#promptTokens;
+    const isCounted = this.#promptTokens > 0;
+    const newTokens = isCounted
+      ? Math.max(1, this.#promptTokens - this.#cachedTokens)
+      : this.#setup.promptTokensEstimate;
     const elapsedMs = nowMs - this.#startedAtMs;
-    return [{ type: 'tokens-waiting' }, { type: 'report-first-token', promptTokens, elapsedMs }];
+    return [{ type: 'tokens-waiting' }, { type: 'report-first-token', newTokens, elapsedMs }];
   }
 
   /** How an engine's tokens break its contract; '' = they do not. */
@@ -214,9 +219,10 @@ export class ServeSession {
     return '';
   }
 
-  #progress(promptTokensDone: number, promptTokens: number, nowMs: number): readonly ServeEffect[] {
-    this.#promptTokensDone = counted(promptTokensDone);
-    this.#promptTokens = counted(promptTokens);
+  #progress(event: EngineEvent & { readonly type: 'progress' }, nowMs: number): readonly ServeEffect[] {
+    this.#promptTokensDone = counted(event.promptTokensDone);
+    this.#promptTokens = counted(event.promptTokens);
+    this.#cachedTokens = Math.min(this.#promptTokens, counted(event.cachedTokens ?? 0));
     // The asker keeps the prompt's count for the usage of the whole answer, should this node not live to tell it.
     if (this.#promptTokens === 0 || this.#countShown) return NOTHING;
     this.#countShown = true;

@@ -213,8 +213,8 @@ export class Serving {
         served.run?.cancel();
         return;
       case 'report-first-token': {
-        const { promptTokens, elapsedMs } = effect;
-        this.#ports.report({ type: 'serve-first-token', from, requestId, promptTokens, elapsedMs });
+        const { newTokens, elapsedMs } = effect;
+        this.#ports.report({ type: 'serve-first-token', from, requestId, newTokens, elapsedMs });
         return;
       }
       case 'report-ended': {

@@ -75,7 +75,8 @@ export type Input =
       readonly type: 'serve-first-token';
       readonly from: NodeId;
       readonly requestId: RequestId;
-      readonly promptTokens: number;
+      /** Of the prompt, evaluated and not found in a cache. */
+      readonly newTokens: number;
       readonly elapsedMs: number;
     }
   | {

@@ -61,6 +61,9 @@ export class Mesh {
   #persistedAtMs = -Infinity;
   #peersChanged = false;
   #drainedSaid = false;
+  /** What the last step said, and until when a `heard` changes nothing about it. */
+  #quiet: StepResult = { effects: [], wakeAtMs: -Infinity };
+  #quietUntilMs = -Infinity;
 
   constructor(options: MeshOptions, nowMs: number) {
     const { self, prng } = options;
@@ -79,16 +82,22 @@ export class Mesh {
   }
 
   step(input: Input, nowMs: number): StepResult {
+    // Tokens and gossip make many `heard`s, and hardly any of them decides anything.
+    if (input.type === 'heard' && nowMs < this.#quietUntilMs && this.#gossip.heardQuietly(input.node, nowMs))
+      return this.#quiet;
     this.#take(input, nowMs);
     this.#tellLoads(nowMs);
-    this.#dial(input, nowMs);
+    this.#dial(nowMs);
     this.#persistPeers(nowMs);
     this.#sayDrained();
     const effects = this.#effects;
     this.#effects = [];
     const persistAtMs = this.#peersChanged ? this.#persistedAtMs + PERSIST_INTERVAL_MS : Infinity;
     const loadsAtMs = this.#loadsChanged ? this.#loadsAtMs + GOSSIP.beaconEventGapMs : Infinity;
-    return { effects, wakeAtMs: Math.min(this.#gossipWakeAtMs, this.#dialAtMs, persistAtMs, loadsAtMs) };
+    const wakeAtMs = Math.min(this.#gossipWakeAtMs, this.#dialAtMs, persistAtMs, loadsAtMs);
+    this.#quiet = { effects: [], wakeAtMs };
+    this.#quietUntilMs = Math.min(wakeAtMs, this.#loadsAtMs + GOSSIP.beaconEventGapMs);
+    return { effects, wakeAtMs };
   }
 
   /** Everybody who is here or suspect, ourselves included, by id. Our own row is as we are now, not as we last said. */
@@ -105,9 +114,11 @@ export class Mesh {
       rttMs: 0,
       connected: true,
     };
-    return [...this.#gossip.members(nowMs).filter((member) => !member.self), exact].toSorted((left, right) =>
-      compareIds(left.node, right.node),
-    );
+    const members: GossipMember[] = this.#gossip.members(nowMs);
+    const place = members.findIndex(({ node }) => compareIds(node, self) >= 0);
+    const isListed = members[place]?.self === true;
+    members.splice(place === -1 ? members.length : place, isListed ? 1 : 0, exact);
+    return members;
   }
 
   addressesOf(node: NodeId): readonly string[] {
@@ -152,7 +163,8 @@ export class Mesh {
         for (const node of this.#book.dialFailed(input.address, nowMs)) this.#unreachable(node, nowMs);
         return;
       case 'addresses-found':
-        return this.#book.learn(input, nowMs);
+        this.#book.learn(input, nowMs);
+        return;
       case 'listening':
         this.#listening = input.addresses;
         return this.#tellCapability(nowMs);
@@ -211,9 +223,7 @@ export class Mesh {
     this.#effects.push({ ...effect, failure: failure('no-node-available', text, { retryAfterMs: STALE_RETRY_MS }) });
   }
 
-  /** Tokens make many `heard`s, and they change nothing about whom to dial. */
-  #dial(input: Input, nowMs: number): void {
-    if (input.type === 'heard' && nowMs < this.#dialAtMs) return;
+  #dial(nowMs: number): void {
     const { dials, wakeAtMs } = this.#book.plan(nowMs);
     this.#dialAtMs = wakeAtMs;
     for (const dial of dials) this.#effects.push({ type: 'dial', ...dial });
@@ -232,21 +242,16 @@ export class Mesh {
       this.#book.connected(input.node, input.address, nowMs);
       this.#peersChanged = true;
     } else if (input.type === 'connection-lost') this.#book.lost(input.node, nowMs);
-    // A snapshot's messages are not judged one by one, and may be all that a late joiner hears for half a minute.
-    else if (input.type === 'snapshot-received') this.#learnAddresses(nowMs);
   }
 
   #gossiped(step: GossipStep, nowMs: number): void {
     this.#gossipWakeAtMs = step.wakeAtMs;
-    let newAddresses = false;
     for (const effect of step.effects) {
       this.#effects.push(effect);
       if (effect.type === 'send-heartbeat') this.#measureWays(effect.to, nowMs);
-      if (effect.type === 'judge-message' && effect.verdict === 'accept' && effect.reason === 'capability')
-        newAddresses = true;
       if (effect.type === 'member-changed' && effect.verdict === 'left') this.#book.left(effect.node, nowMs);
     }
-    if (newAddresses) this.#learnAddresses(nowMs);
+    for (const node of step.introduced) this.#learnAddresses(node, nowMs);
     for (const node of step.probes) if (this.#book.probe(node, nowMs) === 'failed') this.#unreachable(node, nowMs);
   }
 
@@ -264,12 +269,10 @@ export class Mesh {
     }
   }
 
-  #learnAddresses(nowMs: number): void {
-    for (const { node, self, capability } of this.members(nowMs)) {
-      if (self || capability === undefined) continue;
-      this.#book.learn({ node, addresses: capability.addresses, source: 'gossip' }, nowMs);
-    }
-    this.#peersChanged = true;
+  #learnAddresses(node: NodeId, nowMs: number): void {
+    const capability = this.#gossip.member(node, nowMs)?.capability;
+    if (capability === undefined) return;
+    if (this.#book.learn({ node, addresses: capability.addresses, source: 'gossip' }, nowMs)) this.#peersChanged = true;
   }
 
   #tellCapability(nowMs: number): void {

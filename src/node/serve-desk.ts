@@ -93,10 +93,12 @@ export class ServeDesk {
     }
   }
 
-  firstToken(ticket: Ticket & { readonly promptTokens: number; readonly elapsedMs: number }, nowMs: number): void {
-    const served = this.#served.get(keyOf(ticket));
-    if (served !== undefined)
-      this.#meter.firstToken(served.model, { newTokens: ticket.promptTokens, elapsedMs: ticket.elapsedMs }, nowMs);
+  firstToken(ticket: Ticket & { readonly newTokens: number; readonly elapsedMs: number }, nowMs: number): void {
+    const model = this.#served.get(keyOf(ticket))?.model;
+    if (model === undefined) return;
+    const { newTokens, elapsedMs } = ticket;
+    const busy = this.#desks.get(model)?.admission.busy ?? 1;
+    this.#meter.firstToken(model, { newTokens, elapsedMs, busy }, nowMs);
   }
 
   /** A request ended, failed or was cancelled, running or waiting. Returns who starts now. */
@@ -156,8 +158,7 @@ export class ServeDesk {
   }
 
   #rates(model: ModelId, nowMs: number): Rates {
-    const slots = this.#desks.get(model)?.admission.slots ?? 1;
-    return this.#meter.load(model, { busy: 0, queued: 0, slots }, nowMs);
+    return this.#meter.load(model, this.#desks.get(model)?.admission ?? { busy: 0, queued: 0, slots: 1 }, nowMs);
   }
 
   #sorted(): readonly Desk[] {

@@ -68,9 +68,9 @@ const WORLD: readonly { readonly pattern: RegExp; readonly what: string }[] = [
   { pattern: /\bimport\s*\(/, what: 'a dynamic import' },
 ];
 
-/** Functions whose last digit, or whose order, depends on the engine or the machine's language. A power of two numbers that are written there is a constant. */
+/** Functions whose last digit, or whose order, depends on the engine or the machine's language. A power of two numbers that are written there is a constant, and one of big integers is exact. */
 const INEXACT =
-  /\bMath\s*\.\s*(?:log2|log10|log1p|log|expm1|exp|pow|sinh?|cosh?|tanh?|cbrt|hypot)\b|(?<!\b\d[\d_]*\s*)\*\*|\*\*(?!\s*\d)|\blocaleCompare\b|\bIntl\b|\btoLocale/;
+  /\bMath\s*\.\s*(?:log2|log10|log1p|log|expm1|exp|pow|sinh?|cosh?|tanh?|cbrt|hypot)\b|(?<!\b\d[\d_]*n?\s*)\*\*|(?<!\b\d[\d_]*n\s*)\*\*(?!\s*\d)|\blocaleCompare\b|\bIntl\b|\btoLocale/;
 
 export function isPure(path: string): boolean {
   return /^(?:src|simulations)\//.test(path) && !path.endsWith('.io.ts');
@@ -105,7 +105,10 @@ function ownImport(file: SourceFile, taken: ImportOf): string | undefined {
     return undefined;
   }
   // 4.
-  if (from === to) return undefined;
+  return from === to ? undefined : wrongDirection(from, to);
+}
+
+function wrongDirection(from: string, to: string): string | undefined {
   const allowed = ALLOWED_FOLDERS[from];
   if (allowed === undefined) return `is in the unknown folder ${from}`;
   return allowed.includes(to) ? undefined : `${from} may not use ${to}`;

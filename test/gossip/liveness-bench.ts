@@ -20,8 +20,8 @@ export class Bench {
     this.#collect();
   }
 
-  beacon(number: number, incarnation = 5): void {
-    this.liveness.beacon({ node: nodeNumber(number), incarnation, ageMs: 0, intervalMs: 1_000 }, this.nowMs);
+  beacon(number: number, incarnation = 5, ageMs = 0): void {
+    this.liveness.beacon({ node: nodeNumber(number), incarnation, ageMs, intervalMs: 1_000 }, this.nowMs);
     this.#collect();
   }
 

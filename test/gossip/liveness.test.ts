@@ -94,6 +94,68 @@ describe('the failure detector', () => {
     assert.equal(bench.verdict(1), 'suspect');
   });
 
+  it('closes a connection that is silent while its member is heard elsewhere, and holds nothing against the member', () => {
+    for (const { beacons, afterMs } of [
+      { beacons: true, afterMs: 2 * LIVENESS.suspectAfterMs },
+      { beacons: false, afterMs: LIVENESS.deadAfterMs },
+    ]) {
+      const bench = new Bench(4);
+      bench.run(1_000, [1, 2, 3, 4]);
+      bench.events.length = 0;
+      for (let passedMs = 0; passedMs < afterMs - 100; passedMs += 100) {
+        bench.run(100, [2, 3, 4]);
+        if (beacons && passedMs % 500 === 0) bench.beacon(1);
+      }
+      assert.equal(bench.count('close'), 0);
+      bench.run(100, [2, 3, 4]);
+      assert.equal(bench.count('close'), 1, String(beacons));
+      if (!beacons) continue;
+      bench.close(1);
+      bench.accuse(2, 1, { cause: 'closed' });
+      bench.run(400, [2, 3, 4]);
+      assert.equal(bench.verdict(1), 'alive');
+      assert.deepEqual(bench.accusations(), []);
+    }
+  });
+
+  it('closes its connections early when none of several carries anything, because then its own line broke', () => {
+    for (const { others, speaking, expectedMs } of [
+      { others: 3, speaking: [], expectedMs: 2 * LIVENESS.suspectAfterMs },
+      { others: 3, speaking: [3], expectedMs: LIVENESS.deadAfterMs },
+      { others: 1, speaking: [], expectedMs: LIVENESS.deadAfterMs },
+    ]) {
+      const bench = new Bench(others);
+      bench.run(1_000, [1, 2, 3].slice(0, others));
+      bench.run(20_000, speaking);
+      const first = bench.events.find(({ event }) => event.type === 'close');
+      const lateMs = (first?.atMs ?? 0) - 1_000 - expectedMs;
+      assert.ok(lateMs >= 0 && lateMs <= 250, `${others} others, ${speaking.length} heard: ${lateMs} ms late`);
+    }
+  });
+
+  it('does not call a suspect alive for an old message that was under way, and gives it time from then on', () => {
+    const bench = new Bench(4);
+    bench.run(1_000, [1, 2, 3, 4]);
+    bench.run(4_600, [2, 3, 4]);
+    assert.equal(bench.verdict(1), 'suspect');
+    bench.run(6_400, [2, 3, 4]);
+    // Made 2 s after the last word, 9 s ago: newer than what the suspicion came from, and stale all the same.
+    bench.beacon(1, 5, 9_000);
+    assert.equal(bench.verdict(1), 'suspect');
+    assert.deepEqual(bench.verdicts(), ['alive', 'alive', 'alive', 'alive', 'suspect']);
+    bench.beacon(1, 5, 1_000);
+    assert.equal(bench.verdict(1), 'alive');
+    const late = new Bench(4);
+    late.run(1_000, [1, 2, 3, 4]);
+    late.run(16_000, [2, 3, 4]);
+    assert.equal(late.verdict(1), 'suspect');
+    late.beacon(1, 5, 5_000);
+    late.run(LIVENESS.deadAfterMs - 5_001, [2, 3, 4]);
+    assert.equal(late.verdict(1), 'suspect');
+    late.run(1, [2, 3, 4]);
+    assert.equal(late.verdicts().at(-1), 'dead');
+  });
+
   it('takes bytes within 250 ms of a closed connection for late ones, and a new connection for life', () => {
     for (const { afterMs, reconnected, expected } of [
       { afterMs: 250, reconnected: false, expected: 'suspect' },

@@ -46,6 +46,33 @@ function reasonOf(verdict: ViewVerdict): string {
 }
 
 describe('the view', () => {
+  it('takes in no more of one author than a member ever needs to say, and others as before', () => {
+    const view = newView();
+    const say = (draft: Draft, atMs: number): string => reasonOf(view.receive(bytesOf(draft), atMs));
+    const flood = Array.from({ length: 100 }, (_, index) => say({ body: capability(), sequence: index + 1 }, 0));
+    assert.equal(flood.filter((reason) => reason === 'accept').length, 64);
+    assert.equal(flood.at(-1), 'too-much');
+    assert.equal(say({ author: bob, body: capability('bob') }, 0), 'accept');
+    assert.equal(say({ body: accusation(bob), sequence: 101 }, 0), 'accept');
+    // A member's whole view is another matter: it goes no further.
+    assert.equal(reasonOf(view.receive(bytesOf({ body: capability(), sequence: 200 }), 0, 'snapshot')), 'accept');
+    assert.equal(say({ body: capability(), sequence: 201 }, 1_000), 'accept');
+  });
+
+  it('does not count against an author what others send again, or forge in its name', () => {
+    const view = newView();
+    const old = bytesOf({ body: capability() });
+    const forged = bytesOf({ body: capability(), sequence: 2 });
+    forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+    view.receive(old, 0);
+    for (let count = 0; count < 200; count += 1) {
+      assert.equal(reasonOf(view.receive(old, 0)), 'duplicate');
+      assert.equal(reasonOf(view.receive(forged, 0)), 'bad-signature');
+    }
+    for (let sequence = 3; sequence < 60; sequence += 1)
+      assert.equal(reasonOf(view.receive(bytesOf({ body: load(1), sequence }), 0)), 'accept');
+  });
+
   it('judges each message by what it holds', () => {
     const view = newView();
     const table: readonly { readonly say: Draft; readonly atMs?: number; readonly expected: string }[] = [

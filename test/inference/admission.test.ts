@@ -44,7 +44,7 @@ function filled(slots: number, names: readonly string[], queuePerSlotMax: number
 
 describe('admission', () => {
   it('fills the slots, then the queue, then is busy with its load now', () => {
-    const { admission, decisions } = filled(2, ['A1', 'A2', 'A3', 'A4', 'A5', 'A6']);
+    const { admission, decisions } = filled(2, ['A1', 'A2', 'A3', 'A4', 'A5', 'A6'], 2);
     assert.deepEqual(decisions, ['accepted', 'accepted', 'queued 1', 'queued 2', 'queued 3', 'queued 4']);
     assert.deepEqual(admission.offer(offer('A7'), RATES), {
       type: 'busy',

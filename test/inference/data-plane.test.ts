@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { failure } from '../../src/errors.ts';
+import { WATCH } from '../../src/inference/try-watch.ts';
 import type { ScriptedEngine } from '../../src/inference/scripted.ts';
 import { INFERENCE } from '../../src/params.ts';
 import {
@@ -243,8 +244,9 @@ describe('an answer whose node is lost', () => {
     assert.equal(client.text, undisturbed('silence'));
   });
 
-  it('lives through ninety seconds of silent prefill', async () => {
+  it('lives through ninety seconds of silent prefill where that is what was expected', async () => {
     const { a, atB } = three();
+    a.levelMs = 31_000;
     const client = new Client(a, jobOf('a long prompt'));
     await until('it runs', () => atB.running === 1);
     for (let passedMs = 0; passedMs < 90_000; passedMs += 250) {
@@ -256,6 +258,22 @@ describe('an answer whose node is lost', () => {
     atB.advance(TOKENS);
     await until('it ended', () => client.end !== undefined);
     assert.equal(client.text, undisturbed('a long prompt'));
+  });
+
+  it('goes on elsewhere when an engine says nothing for far longer than was expected', async () => {
+    const { a, atB, atC } = three();
+    const client = new Client(a, jobOf('hangs'));
+    await until('it runs', () => atB.running === 1);
+    for (let passedMs = 0; passedMs < WATCH.stuckAfterMs + 1_000; passedMs += 250) {
+      world.clock.advance(250);
+      // eslint-disable-next-line no-await-in-loop
+      await turns(3);
+    }
+    await until('it runs at the other', () => atC.running === 1);
+    assert.equal(atB.running, 0);
+    atC.advance(TOKENS);
+    await until('it ended', () => client.end !== undefined);
+    assert.equal(client.text, undisturbed('hangs'));
   });
 
   it('goes on when the engine fails, and when the next is busy it asks on', async () => {

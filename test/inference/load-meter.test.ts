@@ -24,13 +24,13 @@ describe('the load meter', () => {
       arrivalsPerKs: 0,
     });
     assert.deepEqual(meter.origins(MODEL), { slotMs: 'prior', prefillUsPerToken: 'prior', decodeMs: 'prior' });
-    meter.firstToken(MODEL, { newTokens: 100, elapsedMs: 50 }, 0);
+    meter.firstToken(MODEL, { newTokens: 100, elapsedMs: 50, busy: 1 }, 0);
     assert.deepEqual(meter.origins(MODEL), { slotMs: 'prior', prefillUsPerToken: 'measured', decodeMs: 'prior' });
   });
 
   it('takes the first measurement as it is', () => {
     const meter = new LoadMeter();
-    meter.firstToken(MODEL, { newTokens: 400, elapsedMs: 600 }, 0);
+    meter.firstToken(MODEL, { newTokens: 400, elapsedMs: 600, busy: 1 }, 0);
     meter.ended(MODEL, { serviceMs: 2_600, decodeMs: 2_000, completionTokens: 101 }, 0);
     const { slotMs, prefillUsPerToken, decodeMs } = meter.load(MODEL, { ...IDLE, slots: 2 }, 0);
     assert.deepEqual(
@@ -55,23 +55,48 @@ describe('the load meter', () => {
 
   it('lets long prompts count for more than short ones', () => {
     const meter = new LoadMeter();
-    meter.firstToken(MODEL, { newTokens: 10_000, elapsedMs: 10_000 }, 0);
+    meter.firstToken(MODEL, { newTokens: 10_000, elapsedMs: 10_000, busy: 1 }, 0);
     // One token in 100 ms is overhead, not a rate.
-    meter.firstToken(MODEL, { newTokens: 1, elapsedMs: 100 }, 0);
+    meter.firstToken(MODEL, { newTokens: 1, elapsedMs: 100, busy: 1 }, 0);
     assert.ok(meter.load(MODEL, IDLE, 0).prefillUsPerToken < 1_020);
   });
 
   it('learns nothing from answers of one token, empty prompts or broken times', () => {
     const meter = new LoadMeter();
     meter.ended(MODEL, { serviceMs: Number.NaN, decodeMs: 5, completionTokens: 1 }, 0);
-    meter.firstToken(MODEL, { newTokens: 0, elapsedMs: 5 }, 0);
-    meter.firstToken(MODEL, { newTokens: 10, elapsedMs: -1 }, 0);
+    meter.firstToken(MODEL, { newTokens: 0, elapsedMs: 5, busy: 1 }, 0);
+    meter.firstToken(MODEL, { newTokens: 10, elapsedMs: -1, busy: 1 }, 0);
     assert.deepEqual(meter.origins(MODEL), { slotMs: 'prior', prefillUsPerToken: 'prior', decodeMs: 'prior' });
+  });
+
+  it('tells the rate that the next request would find, by how many run', () => {
+    const meter = new LoadMeter();
+    const told = (busy: number): number => meter.load(MODEL, { busy, queued: 0, slots: 8 }, 0).prefillUsPerToken;
+    meter.firstToken(MODEL, { newTokens: 100, elapsedMs: 100, busy: 1 }, 0);
+    meter.firstToken(MODEL, { newTokens: 100, elapsedMs: 300, busy: 5 }, 0);
+    assert.deepEqual([0, 3, 4, 6].map(told), [1_000, 3_000, 3_000, 3_000]);
+    // Two or three at once were never seen: one level above what was measured alone.
+    assert.deepEqual([1, 2].map(told), [1_333, 1_333]);
+    // Nobody starts as the ninth of eight: the next one takes the eighth's place.
+    assert.deepEqual([7, 8, 20].map(told), [4_000, 4_000, 4_000]);
+  });
+
+  it('derives an idle machine from a busy one while it knows no better', () => {
+    const meter = new LoadMeter();
+    meter.firstToken(MODEL, { newTokens: 100, elapsedMs: 1_600, busy: 4 }, 0);
+    assert.equal(meter.load(MODEL, { busy: 0, queued: 0, slots: 8 }, 0).prefillUsPerToken, 9_000);
+    assert.equal(meter.origins(MODEL).prefillUsPerToken, 'measured');
+  });
+
+  it('takes any number of requests at once', () => {
+    const meter = new LoadMeter();
+    for (const busy of [0, 1, 128, 65_535]) meter.firstToken(MODEL, { newTokens: 10, elapsedMs: 10, busy }, 0);
+    assert.equal(meter.load(MODEL, { busy: 65_535, queued: 0, slots: 65_535 }, 0).prefillUsPerToken, 1_000);
   });
 
   it('never claims to need no time', () => {
     const meter = new LoadMeter();
-    meter.firstToken(MODEL, { newTokens: 1_000, elapsedMs: 0 }, 0);
+    meter.firstToken(MODEL, { newTokens: 1_000, elapsedMs: 0, busy: 1 }, 0);
     meter.ended(MODEL, { serviceMs: 0, decodeMs: 0, completionTokens: 10 }, 0);
     const { slotMs, prefillUsPerToken, decodeMs } = meter.load(MODEL, IDLE, 0);
     assert.deepEqual([slotMs, prefillUsPerToken, decodeMs], [1, 1, 1]);
@@ -101,7 +126,7 @@ describe('the load meter', () => {
   it('keeps models apart and forgets the one untouched longest (S12)', () => {
     const meter = new LoadMeter();
     for (let number = 0; number < ENTRIES_MAX; number += 1)
-      meter.firstToken(modelId(`m${number}`), { newTokens: 1, elapsedMs: 1 }, 0);
+      meter.firstToken(modelId(`m${number}`), { newTokens: 1, elapsedMs: 1, busy: 1 }, 0);
     meter.arrived(modelId('m0'), 1);
     meter.arrived(MODEL, 1);
     assert.equal(meter.size, ENTRIES_MAX);
@@ -120,7 +145,7 @@ describe('the load meter', () => {
         for (const { time, work, passMs } of samples) {
           nowMs += passMs;
           meter.arrived(MODEL, nowMs);
-          meter.firstToken(MODEL, { newTokens: work, elapsedMs: time }, nowMs);
+          meter.firstToken(MODEL, { newTokens: work, elapsedMs: time, busy: 1 }, nowMs);
           meter.ended(MODEL, { serviceMs: time, decodeMs: time, completionTokens: work }, nowMs);
           for (const value of Object.values(meter.load(MODEL, IDLE, nowMs)))
             assert.ok(Number.isSafeInteger(value) && value >= 0, String(value));

@@ -102,6 +102,8 @@ export interface WorldNode {
   readonly inputs: Input[];
   /** Whom this node's mesh ranks, best first. */
   ranked: readonly NodeId[];
+  /** What its mesh expects of them. */
+  levelMs: number;
   /** What its mesh does with a request that is to be served here. */
   onOpen: (input: Extract<Input, { type: 'open-received' }>) => void;
 }
@@ -137,6 +139,7 @@ export class World {
       plane,
       inputs,
       ranked: [],
+      levelMs: 0,
       onOpen: ({ from, requestId }) => plane.carryOut({ type: 'serve', from, requestId }),
     };
     this.nodes.set(id, node);
@@ -183,7 +186,7 @@ export class World {
     const excluded = input.type === 'replan-wanted' ? input.excluded : [];
     const ranked = node.ranked.filter((one) => !excluded.includes(one));
     const { requestId } = input;
-    const plan = { ranked, levelMs: 0, explain: undefined };
+    const plan = { ranked, levelMs: node.levelMs, explain: undefined };
     // The record that explains a plan is nothing to the data plane.
     // eslint-disable-next-line typescript/no-unsafe-type-assertion
     const effect = { type: 'dispatch', requestId, plan } as unknown as Parameters<DataPlane['carryOut']>[0];

@@ -1,104 +1,11 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { type ErrorCode, failure } from '../../src/errors.ts';
-import { type NodeId, parseNodeId } from '../../src/ids.ts';
-import type { ChatEvent } from '../../src/inference/chat.ts';
 import type { Answer } from '../../src/inference/messages.ts';
-import type { RequestEffect, RequestInput, RequestReport } from '../../src/inference/request-events.ts';
-import { RequestSession } from '../../src/inference/request-session.ts';
 import { TRIES } from '../../src/inference/tries.ts';
 import { INFERENCE, LIVENESS, PLACEMENT } from '../../src/params.ts';
 
-const NODES: readonly NodeId[] = ['1', '2', '3', '4', '5', '6'].map((digit) => {
-  const node = parseNodeId(`12D3KooW${digit.repeat(44)}`);
-  assert.ok(node !== undefined);
-  return node;
-});
-const [A, B] = [NODES[0], NODES[1]];
-const DIGEST = 'aa'.repeat(32);
-const USAGE = { promptTokens: 9, completionTokens: 0, cachedTokens: 4 };
-
-type Open = RequestEffect & { readonly type: 'open' };
-
-/** A session with all that it asked for. */
-class Bench {
-  readonly session: RequestSession;
-  readonly events: ChatEvent[] = [];
-  readonly reports: RequestReport[] = [];
-  readonly opens: Open[] = [];
-  readonly cancels: number[] = [];
-  credit = 0;
-  nowMs = 0;
-
-  constructor(maxTokens?: number) {
-    this.session = new RequestSession({ maxTokens }, 0);
-  }
-
-  step(input: RequestInput): readonly RequestEffect[] {
-    const effects = this.session.step(input, this.nowMs);
-    for (const effect of effects) {
-      if (effect.type === 'emit') this.events.push(effect.event);
-      else if (effect.type === 'report') this.reports.push(effect.report);
-      else if (effect.type === 'cancel') this.cancels.push(effect.attempt);
-      else if (effect.type === 'credit') this.credit += effect.tokens;
-      else {
-        this.opens.push(effect);
-        this.credit = effect.creditTokens;
-      }
-    }
-    return effects;
-  }
-
-  plan(...ranked: (NodeId | undefined)[]): void {
-    this.step({ type: 'dispatched', ranked: ranked.filter((node) => node !== undefined), levelMs: 50 });
-  }
-
-  answer(answer: Answer): void {
-    this.step({ type: 'answered', attempt: this.opens.at(-1)?.attempt ?? 0, answer });
-  }
-
-  accept(digest = DIGEST): void {
-    this.answer({ type: 'accepted', digest });
-  }
-
-  tokens(position: number, text: string, tokenIds: readonly number[] = []): void {
-    this.answer({ type: 'tokens', position, tokens: text.length, tokenIds, text });
-  }
-
-  lose(): void {
-    this.step({ type: 'link-lost', attempt: this.opens.at(-1)?.attempt ?? 0, reason: 'reset' });
-  }
-
-  wait(): void {
-    this.nowMs = this.session.wakeAtMs;
-    this.step({ type: 'woke' });
-  }
-
-  get open(): Open {
-    const open = this.opens.at(-1);
-    assert.ok(open !== undefined);
-    return open;
-  }
-
-  get text(): string {
-    return this.events.map((event) => (event.type === 'text' ? event.text : '')).join('');
-  }
-
-  get last(): ChatEvent | undefined {
-    return this.events.at(-1);
-  }
-
-  reported(type: RequestReport['type']): RequestReport[] {
-    return this.reports.filter((report) => report.type === type);
-  }
-}
-
-function started(maxTokens?: number): Bench {
-  const bench = new Bench(maxTokens);
-  bench.step({ type: 'client-granted', tokens: 1_000 });
-  bench.plan(A, B);
-  return bench;
-}
+import { A, B, Bench, DIGEST, NODES, USAGE, started } from './request-bench.ts';
 
 describe('a request before its first token', () => {
   it('goes along the ranked list at once, and reports every try', () => {
@@ -278,8 +185,9 @@ describe('an answer under way', () => {
     assert.equal(bench.opens.length, 1);
     bench.nowMs += 1;
     bench.step({ type: 'woke' });
-    assert.equal(bench.opens.length, 2);
     assert.deepEqual(bench.cancels, [1]);
+    bench.plan(B);
+    assert.equal(bench.opens.length, 2);
   });
 
   it('does not blame a node for our own standstill', () => {
@@ -288,9 +196,12 @@ describe('an answer under way', () => {
     bench.nowMs = INFERENCE.stallAfterMs + LIVENESS.ownStallMs + 1;
     bench.step({ type: 'woke' });
     assert.equal(bench.opens.length, 1);
-    bench.nowMs += LIVENESS.ownStallGraceMs;
+    bench.nowMs += LIVENESS.ownStallGraceMs - 1;
     bench.step({ type: 'woke' });
-    assert.equal(bench.opens.length, 2);
+    assert.deepEqual(bench.cancels, []);
+    bench.nowMs += 1;
+    bench.step({ type: 'woke' });
+    assert.deepEqual(bench.cancels, [1]);
   });
 
   it('ends by itself when the node died after the last token asked for', () => {

@@ -81,7 +81,7 @@ describe('a request at the serving node', () => {
     bench.step(ADMITTED, 100);
     assert.deepEqual(bench.engine(tokens(5, 'a'), 350), [
       { type: 'tokens-waiting' },
-      { type: 'report-first-token', promptTokens: 25, elapsedMs: 250 },
+      { type: 'report-first-token', newTokens: 25, elapsedMs: 250 },
     ]);
     assert.deepEqual(bench.engine(tokens(6, 'b')), [{ type: 'tokens-waiting' }]);
     bench.engine(tokens(7, ''));
@@ -127,7 +127,21 @@ describe('a request at the serving node', () => {
     bench.engine({ type: 'progress', promptTokensDone: 512, promptTokens: 900 });
     assert.deepEqual(bench.answers.slice(1), [{ type: 'progress', promptTokensDone: 256, promptTokens: 900 }]);
     const reported = bench.engine(tokens(0, 'a')).find(({ type }) => type === 'report-first-token');
-    assert.ok(reported?.type === 'report-first-token' && reported.promptTokens === 900);
+    assert.ok(reported?.type === 'report-first-token' && reported.newTokens === 900);
+  });
+
+  it('measures its reading by what was read, not by what a cache held', () => {
+    for (const { cachedTokens, newTokens } of [
+      { cachedTokens: 0, newTokens: 900 },
+      { cachedTokens: 899, newTokens: 1 },
+      { cachedTokens: 900, newTokens: 1 },
+    ]) {
+      const bench = new Bench();
+      bench.step(ADMITTED, 0);
+      bench.engine({ type: 'progress', promptTokensDone: cachedTokens, promptTokens: 900, cachedTokens });
+      const reported = bench.engine(tokens(0, 'a')).find(({ type }) => type === 'report-first-token');
+      assert.ok(reported?.type === 'report-first-token' && reported.newTokens === newTokens);
+    }
   });
 
   it('stops the engine when the asker cancels, and confirms', () => {

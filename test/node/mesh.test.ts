@@ -3,6 +3,7 @@ import { parseModelId, parseRequestId, type ModelId, type NodeId, type RequestId
 import type { EngineModel } from '../../src/inference/engine.ts';
 import type { Effect, Input, RequestSummary } from '../../src/node/events.ts';
 import { Mesh } from '../../src/node/mesh.ts';
+import { PLACEMENT } from '../../src/params.ts';
 import { Prng } from '../../src/prng.ts';
 import { nodeNumber, signAs, swarm, verifyHash } from '../gossip/signing.ts';
 
@@ -77,14 +78,15 @@ describe('the core of a node', () => {
   it('admits as many requests as there are slots, queues some, sends the rest away with its load', () => {
     const node = new TestNode(A);
     node.step({ type: 'models-changed', models: [offer({ slots: 1 })] });
-    const answers = [1, 2, 3, 4].map((number) => node.open(number, 1e9)[0]);
+    const queued = PLACEMENT.queuePerSlotMax;
+    const answers = Array.from({ length: queued + 2 }, (_, index) => node.open(index + 1, 1e9)[0]);
     assert.deepEqual(
       answers.map((effect) => effect?.type),
-      ['serve', 'queue-serve', 'queue-serve', 'refuse-serve'],
+      ['serve', ...Array.from({ length: queued }, () => 'queue-serve'), 'refuse-serve'],
     );
-    const busy = answers[3];
+    const busy = answers.at(-1);
     assert.ok(busy?.type === 'refuse-serve' && busy.failure.code === 'busy');
-    assert.deepEqual({ busy: busy.load?.busy, queued: busy.load?.queued }, { busy: 1, queued: 2 });
+    assert.deepEqual({ busy: busy.load?.busy, queued: busy.load?.queued }, { busy: 1, queued });
     const next = node.endServe(1);
     assert.deepEqual(
       next.filter(({ type }) => type === 'serve'),

@@ -57,19 +57,19 @@ describe('what this node observed of others', () => {
     assert.deepEqual(seen(new Observations(PLACEMENT)), expected);
   });
 
-  it('moves the correction a quarter of the way to actual / predicted, within its bounds', () => {
+  it('moves the correction a sixteenth of the way to actual / predicted, within its bounds', () => {
     const cases = [
       { elapsed: [100], expected: [1_000] },
-      { elapsed: [200], expected: [1_250] },
-      { elapsed: [200, 200], expected: [1_250, 1_438] },
-      { elapsed: [0], expected: [925] },
-      { elapsed: [10_000_000], expected: [13_250] },
+      { elapsed: [200], expected: [1_063] },
+      { elapsed: [200, 200], expected: [1_063, 1_123] },
+      { elapsed: [0], expected: [981] },
+      { elapsed: [10_000_000], expected: [4_063] },
     ];
     for (const { elapsed, expected } of cases) assert.deepEqual(corrections(elapsed), expected);
-    assert.equal(corrections(Array.from({ length: 60 }, () => 10_000_000)).at(-1), PLACEMENT.correctionPerMilleMax);
-    assert.equal(corrections(Array.from({ length: 60 }, () => 0)).at(-1), PLACEMENT.correctionPerMilleMin);
+    assert.equal(corrections(Array.from({ length: 200 }, () => 10_000_000)).at(-1), PLACEMENT.correctionPerMilleMax);
+    assert.equal(corrections(Array.from({ length: 200 }, () => 0)).at(-1), PLACEMENT.correctionPerMilleMin);
     // What was already corrected for is not corrected for again.
-    const settled = corrections(Array.from({ length: 60 }, () => 300)).at(-1) ?? 0;
+    const settled = corrections(Array.from({ length: 200 }, () => 300)).at(-1) ?? 0;
     assert.ok(Math.abs(settled - 3_000) < 60, String(settled));
   });
 
@@ -78,13 +78,25 @@ describe('what this node observed of others', () => {
     for (const number of [1, 2, 3]) observations.dispatched(dispatch(number), 0);
     for (const number of [1, 2, 3]) observations.firstToken(dispatch(number), 1_000, 1_000);
     const { correctionPerMille } = seen(observations, { nowMs: 1_000 });
-    assert.ok(correctionPerMille > 5_000 && correctionPerMille <= 10_000, String(correctionPerMille));
+    assert.ok(correctionPerMille > 2_500 && correctionPerMille <= 10_000, String(correctionPerMille));
+  });
+
+  it('counts a first token that is eight times late before it comes, within bounds and until it comes', () => {
+    const observations = new Observations(PLACEMENT);
+    observations.dispatched(dispatch(1), 0);
+    const at = (nowMs: number): number => seen(observations, { nowMs }).correctionPerMille;
+    assert.deepEqual([0, 100, 800, 801, 1_600, 2_400].map(at), [1_000, 1_000, 1_000, 1_001, 2_000, 3_000]);
+    assert.equal(at(FORGIVE_HALF_MS - 1), PLACEMENT.correctionPerMilleMax);
+    observations.firstToken(dispatch(1), 2_400, 2_400);
+    assert.equal(at(2_400), 2_438);
+    observations.ended(dispatch(1), 'answered', 50_000);
+    assert.equal(at(50_000), 2_438);
   });
 
   it('takes a wait that was given up as a lower bound, and an early cancel as nothing', () => {
     for (const { endMs, expected } of [
       { endMs: 100, expected: 1_000 },
-      { endMs: 400, expected: 1_750 },
+      { endMs: 400, expected: 1_188 },
     ]) {
       const observations = new Observations(PLACEMENT);
       observations.dispatched(dispatch(1), 0);
@@ -114,15 +126,15 @@ describe('what this node observed of others', () => {
   it('forgives half of what was wrong with every half-life', () => {
     const observations = new Observations(PLACEMENT);
     observations.dispatched(dispatch(1), 0);
-    observations.firstToken(dispatch(1), 1_700, 0);
+    observations.firstToken(dispatch(1), 3_300, 0);
     observations.ended(dispatch(1), 'failed', 0);
     const at = (nowMs: number): readonly number[] => {
       const { correctionPerMille, reliabilityPerMille } = seen(observations, { nowMs });
       return [correctionPerMille, reliabilityPerMille];
     };
-    assert.deepEqual(at(FORGIVE_HALF_MS - 1), [5_000, 750]);
-    assert.deepEqual(at(FORGIVE_HALF_MS), [3_000, 875]);
-    assert.deepEqual(at(3 * FORGIVE_HALF_MS), [1_500, 969]);
+    assert.deepEqual(at(FORGIVE_HALF_MS - 1), [3_000, 750]);
+    assert.deepEqual(at(FORGIVE_HALF_MS), [2_000, 875]);
+    assert.deepEqual(at(3 * FORGIVE_HALF_MS), [1_250, 969]);
     assert.deepEqual(at(1_000 * FORGIVE_HALF_MS), [1_000, 1_000]);
   });
 
@@ -169,7 +181,7 @@ describe('what this node observed of others', () => {
     observations.dispatched(dispatch(1), 0);
     observations.firstToken(dispatch(1), 200, 0);
     observations.firstToken(dispatch(1), 200, 0);
-    assert.equal(seen(observations).correctionPerMille, 1_250);
+    assert.equal(seen(observations).correctionPerMille, 1_063);
   });
 
   it('stays within its bounds and forgets the oldest first (S12)', () => {

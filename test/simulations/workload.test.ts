@@ -92,6 +92,17 @@ describe('a workload', () => {
     assert.equal(ratio(rate({ models: two }), rate()), (1 / (0.25 + 7.5)).toFixed(6));
   });
 
+  it('offers no more of a model than its own holders can do, however idle the others are', () => {
+    const two = [MODEL, { ...MODEL, name: 'swan:70b', demand: 1 }];
+    const all = Array.from({ length: 20 }, () => [0, 1]);
+    const few = all.map((_, node) => (node < 2 ? [0, 1] : [0]));
+    // Half of the work is for a model that a tenth of the machines hold: a fifth of what all could do.
+    assert.equal(
+      ratio(rate({ models: two, options: { holdings: few } }), rate({ models: two, options: { holdings: all } })),
+      '0.200000',
+    );
+  });
+
   it('is steady as a Poisson process, or comes in bursts at the same mean', () => {
     const seconds = 3_000;
     const expected = setUp().workload.requestsPerSecond;

@@ -45,6 +45,7 @@ export type ChildMessage =
       readonly runId: number;
       readonly promptTokensDone: number;
       readonly promptTokens: number;
+      readonly cachedTokens: number;
     }
   | {
       readonly type: 'tokens';
@@ -153,10 +154,12 @@ function parseRunMessage(item: Readonly<Record<string, unknown>>, runId: number)
 }
 
 function parseCounts(item: Readonly<Record<string, unknown>>, runId: number): ChildMessage | undefined {
-  const { promptTokens, promptTokensDone, contextTokens } = item;
+  const { promptTokens, promptTokensDone, cachedTokens, contextTokens } = item;
   if (!isCount(promptTokens)) return undefined;
   if (item['type'] === 'progress')
-    return isCount(promptTokensDone) ? { type: 'progress', runId, promptTokensDone, promptTokens } : undefined;
+    return isCount(promptTokensDone) && isCount(cachedTokens)
+      ? { type: 'progress', runId, promptTokensDone, promptTokens, cachedTokens }
+      : undefined;
   return isCount(contextTokens) ? { type: 'too-long', runId, promptTokens, contextTokens } : undefined;
 }
 

@@ -55,6 +55,8 @@ export class Generation {
   #owed: string;
   #withheld: Withheld | undefined;
   #cachedTokens = 0;
+  /** In the cache, of the prompt and of what is resumed. */
+  #foundTokens = 0;
 
   constructor(options: GenerationOptions) {
     const { loaded, prompt } = options;
@@ -118,6 +120,8 @@ export class Generation {
     await sequence.adaptStateToTokens(before, false);
     let done = sequence.nextTokenIndex;
     this.#cachedTokens = Math.min(done, prompt.length);
+    this.#foundTokens = done;
+    this.#reportProgress(done);
     let chunkTokens: number = CHUNK.tokensStart;
     while (done < before.length) {
       if (credit.closed) return false;
@@ -135,7 +139,8 @@ export class Generation {
 
   #reportProgress(done: number): void {
     const { report, command } = this.#options;
-    report({ type: 'progress', runId: command.runId, promptTokensDone: done, promptTokens: this.#tokens.length });
+    const counts = { promptTokensDone: done, promptTokens: this.#tokens.length, cachedTokens: this.#foundTokens };
+    report({ type: 'progress', runId: command.runId, ...counts });
   }
 
   /** Takes in a new token: the reason to end after it, if there is one. */

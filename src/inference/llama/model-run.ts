@@ -23,6 +23,7 @@ export class ModelRun {
   #open = true;
   #promptTokensDone = 0;
   #promptTokens = 0;
+  #cachedTokens = 0;
 
   constructor(runId: number, job: ChatJob, on: (event: EngineEvent) => void) {
     this.runId = runId;
@@ -62,7 +63,12 @@ export class ModelRun {
   /** A sign of life as long as there is no token to show. */
   waiting(): void {
     if (!this.#open || this.#position > this.#firstPosition) return;
-    this.#on({ type: 'progress', promptTokensDone: this.#promptTokensDone, promptTokens: this.#promptTokens });
+    this.#on({
+      type: 'progress',
+      promptTokensDone: this.#promptTokensDone,
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
+    });
   }
 
   /** What the child said about this run; the broken rule, if it broke one. */
@@ -71,6 +77,7 @@ export class ModelRun {
       case 'progress':
         this.#promptTokensDone = message.promptTokensDone;
         this.#promptTokens = message.promptTokens;
+        this.#cachedTokens = message.cachedTokens;
         this.waiting();
         return undefined;
       case 'tokens':

@@ -50,7 +50,7 @@ describe('a run as the parent keeps it', () => {
   it('gives signs of life until the first token', () => {
     const { run, events } = start();
     run.waiting();
-    run.accept({ type: 'progress', runId: 0, promptTokensDone: 4, promptTokens: 9 });
+    run.accept({ type: 'progress', runId: 0, promptTokensDone: 4, promptTokens: 9, cachedTokens: 2 });
     run.waiting();
     run.grant(1);
     run.accept(tokens(0));

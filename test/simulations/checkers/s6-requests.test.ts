@@ -111,6 +111,7 @@ describe('S6, what is given up ends elsewhere within 2 s', () => {
     for (const told of [
       { truth: { canTalk: () => false } },
       { truth: { isConnected: () => false } },
+      { truth: { isCarried: () => false } },
       { truth: { isHonest: () => false } },
       { plan: [pause] },
     ])

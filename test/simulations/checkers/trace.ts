@@ -50,6 +50,7 @@ export function check(kind: CheckerKind, trace: Trace, told: Told = {}): Violati
     sinceMs: () => 0,
     canTalk: () => true,
     isConnected: () => true,
+    isCarried: () => true,
     isHonest: () => true,
     ...told.truth,
   };

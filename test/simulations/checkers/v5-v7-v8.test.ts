@@ -154,8 +154,9 @@ describe('V5, interrupted answers go on', () => {
 
   it('one in a hundred may be late where packets are lost', () => {
     const lossy = { scenario: { network: { ...SCENARIO.network, loss: 0.05 } } };
-    assert.deepEqual(gaps(onAt(limitMs), lossy), []);
-    assert.match(gaps(onAt(limitMs + 1), lossy)[0] ?? '', /1.0 of 1 late, allowed 1 %; the worst: n1 failed/);
+    // A packet may be lost on the way, too.
+    assert.deepEqual(gaps(onAt(limitMs + 500), lossy), []);
+    assert.match(gaps(onAt(limitMs + 501), lossy)[0] ?? '', /1.0 of 1 late, allowed 1 %; the worst: n1 failed/);
   });
 });
 
@@ -229,7 +230,10 @@ describe('V8, crowds pass', () => {
   }
 
   function congested(trace: Trace, told: Told = {}): string[] {
-    return check(crowdsPass, trace, { plan: [crowd], ...told }).map(({ detail }) => detail);
+    const light = { ...SCENARIO.workload, load: 0.2 };
+    return check(crowdsPass, trace, { plan: [crowd], scenario: { workload: light }, ...told }).map(
+      ({ detail }) => detail,
+    );
   }
 
   it('within twice their length', () => {
@@ -248,6 +252,13 @@ describe('V8, crowds pass', () => {
     assert.equal(congested(mesh(endMs, { ...most, busy: most.busy + 1 })).length, 1);
   });
 
+  it('or within what the backlog takes that they leave', () => {
+    const half = { scenario: { workload: { ...SCENARIO.workload, load: 0.5 } } };
+    // Five times half of what it can do for 30 s leaves 45 s of work for the other half: 90 s, and half as much again.
+    assert.deepEqual(congested(mesh(endMs + 120_000), half), []);
+    assert.equal(congested(mesh(endMs + 140_000), half).length, 2);
+  });
+
   it('says nothing when another crowd follows, or when too many slots are missing', () => {
     const next = { ...crowd, atMs: deadlineMs - 1_000 };
     assert.deepEqual(congested(mesh(1e6), { plan: [crowd, { ...next, durationMs: 1e6 }] }), []);
@@ -255,5 +266,7 @@ describe('V8, crowds pass', () => {
       ([atMs, event]) => !(event.type === 'sampled' && event.node === 3 && atMs > endMs - 1),
     );
     assert.deepEqual(congested(fewer), []);
+    const slow = { kind: 'slow', node: 2, atMs: crowd.atMs - 1_000, durationMs: 20_000, factor: 3 } as const;
+    assert.deepEqual(congested(mesh(1e6), { plan: [crowd, slow] }), []);
   });
 });

@@ -1,0 +1,84 @@
+/**
+ * Deliberate bugs in the life of a request: how an answer goes on at another node, how many tokens may be sent, how what
+ * nobody waits for is ended, and how the end is told.
+ */
+import type { Mutant } from './mutant.ts';
+import { CRUSHED, CUT_SHORT, IMPATIENT, LONG_ANSWERS, PLAYED_ON } from './trials.ts';
+
+export const REQUEST_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'resumed-early',
+    bug: 'the last token before an interruption is asked for again',
+    file: 'src/inference/answer-so-far.ts',
+    find: 'const resume = { tokens: this.#tokens, tokenIds, text: this.#text };',
+    replace: 'this.#tokens -= 1;\n    const resume = { tokens: this.#tokens, tokenIds, text: this.#text };',
+    trial: CUT_SHORT,
+    expected: ['S6'],
+  },
+  {
+    name: 'resumed-without-text',
+    bug: 'the node that takes over an answer is not told what was said, and begins it again',
+    file: 'src/inference/asking.ts',
+    find: 'job: resume === undefined ? job : { ...job, resume },',
+    replace: 'job,',
+    trial: CUT_SHORT,
+    notCaught:
+      'the asking node drops what comes twice, and simulated answers are the same at every node. `run-started` lacks the position at which the run begins; S6 could ask that it is the one that the try was started at.',
+  },
+  {
+    name: 'credit-not-renewed',
+    bug: 'a node may send the first window of tokens and never gets more',
+    file: 'src/inference/request-session.ts',
+    find: "if (tokens > 0) this.#effects.push({ type: 'credit', attempt: this.#try.attempt, tokens });",
+    replace: "if (tokens < 0) this.#effects.push({ type: 'credit', attempt: this.#try.attempt, tokens });",
+    trial: LONG_ANSWERS,
+    expected: ['V5', 'S6'],
+  },
+  {
+    name: 'loser-runs-on',
+    bug: 'a node that a request gave up for another is not told',
+    file: 'src/inference/request-session.ts',
+    find: "      this.#cancelTry();\n      this.#tryFailed('failed', failure('stalled', advice.problem), nowMs);",
+    replace: "      this.#tryFailed('failed', failure('stalled', advice.problem), nowMs);",
+    trial: PLAYED_ON,
+    expected: ['S6'],
+  },
+  {
+    name: 'ended-twice',
+    bug: 'the end is told once when the answer is complete and once more when it is counted',
+    file: 'src/inference/request-session.ts',
+    find: "this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });",
+    replace:
+      "this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });\n    this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });",
+    trial: CUT_SHORT,
+    expected: ['S6'],
+  },
+  {
+    name: 'cancel-not-passed-on',
+    bug: 'a client that leaves is forgotten here and served there',
+    file: 'src/inference/request-session.ts',
+    find: '  #abandonTry(): void {\n    this.#cancelTry();',
+    replace: '  #abandonTry(): void {',
+    trial: IMPATIENT,
+    expected: ['S6'],
+  },
+  {
+    name: 'stall-not-noticed',
+    bug: 'a node that falls silent is waited for like one that is only slow',
+    file: 'src/inference/try-watch.ts',
+    find: 'return Math.min(this.#heardAtMs + INFERENCE.stallAfterMs, this.#stuckAtMs, this.#reconsiderAtMs);',
+    replace: 'return Math.min(this.#stuckAtMs, this.#reconsiderAtMs);',
+    trial: CUT_SHORT,
+    expected: ['V5'],
+  },
+  {
+    name: 'no-back-off',
+    bug: 'a request that nobody takes asks again at once',
+    file: 'src/inference/tries.ts',
+    find: 'const pauseMs = backOffMs({ minMs: TRIES.pauseMsMin, maxMs: TRIES.pauseMsMax }, this.#pauses);',
+    replace: 'const pauseMs = 1;',
+    trial: CRUSHED,
+    notCaught:
+      'it only hears its 503 half a second sooner. A checker could ask that two `placed` of one request, between which nothing came of a try, lie at least `TRIES.pauseMsMin` apart.',
+  },
+];

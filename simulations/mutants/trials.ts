@@ -1,0 +1,301 @@
+/**
+ * The small worlds in which mutants are tried: each a handful of machines for a minute or so, as quiet as it can be but for
+ * the one thing that it is about, so that a trial costs a second and what a checker sees has one cause. The core itself
+ * must keep every promise in all of them; the gate asks that first.
+ */
+import type { Trial } from './mutant.ts';
+
+const SCENARIO = 'smoke';
+const NOBODY_ASKS: readonly string[] = ['workload.arrivals=none', 'workload.load=0'];
+const LOSSLESS = 'network.loss=0';
+const EVENLY = 'workload.arrivals=steady';
+
+export const SHUFFLED: Trial = {
+  name: 'shuffled',
+  about: 'lossy lines with much jitter: messages of one author overtake each other',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    ...NOBODY_ASKS,
+    'nodes=9',
+    'network.loss=0.1',
+    'network.jitterMs=60',
+    'healAtMs=15000',
+    'durationMs=20000',
+    'drainMs=5000',
+  ],
+  plan: [],
+};
+
+export const TORN: Trial = {
+  name: 'torn',
+  about: 'two halves hold each other for dead, then meet again',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, LOSSLESS, 'nodes=6', 'healAtMs=45000', 'durationMs=60000'],
+  plan: [
+    {
+      kind: 'partition',
+      groups: [
+        [0, 1, 2],
+        [3, 4, 5],
+      ],
+      direction: 'both',
+      atMs: 20_000,
+      durationMs: 25_000,
+    },
+  ],
+};
+
+export const FORGED: Trial = {
+  name: 'forged',
+  about: "one member speaks in the others' names",
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, 'healAtMs=14000', 'durationMs=15000', 'drainMs=1000'],
+  plan: [{ kind: 'liar', node: 4, lie: 'forge', atMs: 9_000, durationMs: 5_000 }],
+};
+
+export const FROZEN: Trial = {
+  name: 'frozen',
+  about: 'a process stands still for more than a minute and then reads what had come',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, 'nodes=4', 'healAtMs=100000', 'durationMs=110000'],
+  plan: [{ kind: 'pause', node: 3, atMs: 20_000, durationMs: 80_000 }],
+};
+
+export const ASLEEP: Trial = {
+  name: 'asleep',
+  about: 'two lids are closed for a while; one monotonic clock goes on, the other stands still',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: ['nodes=5', 'workload.load=0.2', 'healAtMs=50000', 'durationMs=75000'],
+  plan: [
+    { kind: 'suspend', node: 3, clock: 'halts', atMs: 15_000, durationMs: 10_000 },
+    { kind: 'suspend', node: 4, clock: 'counts', atMs: 30_000, durationMs: 20_000 },
+  ],
+};
+
+export const STALLED: Trial = {
+  name: 'stalled',
+  about: 'two processes stand still for four seconds, shorter than a sleep and longer than a suspicion',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, 'nodes=5', 'healAtMs=80000', 'durationMs=90000'],
+  plan: [
+    { kind: 'pause', node: 3, atMs: 70_000, durationMs: 4_000 },
+    { kind: 'pause', node: 4, atMs: 70_000, durationMs: 4_000 },
+  ],
+};
+
+export const KILLED: Trial = {
+  name: 'killed',
+  about: 'one process is killed and its connections are reset',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, LOSSLESS, 'healAtMs=30000', 'durationMs=40000'],
+  plan: [{ kind: 'crash', node: 3, state: 'kept', atMs: 20_000, durationMs: 10_000 }],
+};
+
+export const SLANDERED: Trial = {
+  name: 'slandered',
+  about: 'one member accuses all others',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, LOSSLESS, 'healAtMs=90000', 'durationMs=95000'],
+  plan: [{ kind: 'liar', node: 4, lie: 'accuse', atMs: 68_000, durationMs: 20_000 }],
+};
+
+export const FLOODED: Trial = {
+  name: 'flooded',
+  about: 'one member sends a hundred messages a second',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [...NOBODY_ASKS, 'nodes=6', 'healAtMs=60000', 'durationMs=62000'],
+  plan: [{ kind: 'liar', node: 4, lie: 'flood', atMs: 10_000, durationMs: 50_000 }],
+};
+
+export const CRUSHED: Trial = {
+  name: 'crushed',
+  about: 'four laptops are asked forty times what they can do',
+  scenario: SCENARIO,
+  seed: 3,
+  overrides: ['machines={"laptop":1}', 'nodes=4', 'workload.load=1', EVENLY, 'healAtMs=30000', 'durationMs=40000'],
+  plan: [{ kind: 'flash-crowd', factor: 40, atMs: 10_000, durationMs: 15_000 }],
+};
+
+export const CROWDED: Trial = {
+  name: 'crowded',
+  about: 'a crowd comes for five seconds, and goes',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"gaming":1}',
+    'nodes=4',
+    'workload.load=0.4',
+    EVENLY,
+    'faultsFromMs=25000',
+    'healAtMs=36000',
+    'durationMs=80000',
+  ],
+  plan: [{ kind: 'flash-crowd', factor: 25, atMs: 30_000, durationMs: 5_000 }],
+};
+
+export const CUT_SHORT: Trial = {
+  name: 'cut-short',
+  about: 'machines lose their power in the middle of answers',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"mac":1}',
+    'nodes=4',
+    LOSSLESS,
+    'workload.load=0.5',
+    'workload.answerTokens=120',
+    'workload.answerTokensMax=200',
+    EVENLY,
+    'healAtMs=70000',
+    'durationMs=110000',
+    'drainMs=35000',
+  ],
+  plan: [
+    { kind: 'power-loss', node: 1, atMs: 16_000, durationMs: 16_000 },
+    { kind: 'power-loss', node: 2, atMs: 34_000, durationMs: 16_000 },
+    { kind: 'power-loss', node: 3, atMs: 52_000, durationMs: 16_000 },
+  ],
+};
+
+export const PLAYED_ON: Trial = {
+  name: 'played-on',
+  about: 'the owner of a machine plays for most of a minute: what it accepted gets no first token',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"mac":1}',
+    'nodes=4',
+    LOSSLESS,
+    'workload.load=0.1',
+    EVENLY,
+    'workload.promptTokens=2',
+    'workload.answerTokens=5',
+    'workload.answerTokensMax=10',
+    'faultsFromMs=12000',
+    'healAtMs=60000',
+    'durationMs=70000',
+    'drainMs=9000',
+  ],
+  plan: [{ kind: 'slow', node: 3, factor: 1_000, atMs: 12_000, durationMs: 48_000 }],
+};
+
+export const LONG_ANSWERS: Trial = {
+  name: 'long-answers',
+  about: 'answers longer than what a client takes at once',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"mac":1}',
+    'nodes=4',
+    LOSSLESS,
+    'workload.load=0.3',
+    'workload.answerTokens=400',
+    'workload.answerTokensMax=500',
+    EVENLY,
+    'durationMs=100000',
+    'drainMs=45000',
+  ],
+  plan: [],
+};
+
+export const IMPATIENT: Trial = {
+  name: 'impatient',
+  about: 'some clients go away in the middle of their answers',
+  scenario: SCENARIO,
+  seed: 2,
+  overrides: [
+    'machines={"gaming":1}',
+    LOSSLESS,
+    'workload.load=0.5',
+    'workload.answerTokens=300',
+    'workload.answerTokensMax=400',
+    EVENLY,
+    'durationMs=60000',
+  ],
+  plan: [],
+};
+
+export const BUSY: Trial = {
+  name: 'busy',
+  about: 'thirty short requests a second at six entrances',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"gaming":1}',
+    'nodes=6',
+    'workload.load=0.6',
+    EVENLY,
+    'workload.answerTokens=20',
+    'workload.answerTokensMax=40',
+    'workload.promptTokens=60',
+    'workload.followUps=0',
+    'durationMs=50000',
+  ],
+  plan: [],
+};
+
+export const BOASTED: Trial = {
+  name: 'boasted',
+  about: 'one machine of nine says for minutes that it is idle and twenty times as fast as it is',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"mac":1}',
+    'nodes=9',
+    'workload.load=0.2',
+    EVENLY,
+    'workload.followUps=0',
+    'workload.answerTokensMax=60',
+    'faultsFromMs=20000',
+    'healAtMs=185000',
+    'durationMs=190000',
+    'drainMs=5000',
+  ],
+  plan: [{ kind: 'liar', lie: 'load', node: 5, atMs: 20_000, durationMs: 165_000 }],
+};
+
+export const LEAVING: Trial = {
+  name: 'leaving',
+  about: 'an owner ends a machine that is at work',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"mac":1}',
+    'nodes=4',
+    LOSSLESS,
+    'workload.load=0.5',
+    EVENLY,
+    'workload.answerTokens=120',
+    'workload.answerTokensMax=200',
+    'healAtMs=50000',
+    'durationMs=80000',
+    'drainMs=25000',
+  ],
+  plan: [{ kind: 'leave', node: 2, atMs: 20_000, durationMs: 25_000 }],
+};
+
+export const SKEWED: Trial = {
+  name: 'skewed',
+  about: 'one node runs other protocol parameters for a while',
+  scenario: SCENARIO,
+  seed: 1,
+  overrides: [
+    'machines={"mac":1}',
+    'nodes=4',
+    LOSSLESS,
+    'workload.load=0.3',
+    EVENLY,
+    'healAtMs=40000',
+    'durationMs=65000',
+  ],
+  plan: [{ kind: 'version-skew', node: 2, atMs: 10_000, durationMs: 30_000 }],
+};
