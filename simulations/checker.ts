@@ -29,6 +29,8 @@ export interface Truth {
   isConnected(left: number, right: number): boolean;
   /** One of their connections carries both ways now; another way (`canTalk`) may be open while their relay sleeps. */
   isCarried(left: number, right: number): boolean;
+  /** Who relays their connections now. */
+  relaysOf(left: number, right: number): readonly number[];
   /** Took part in no lie and no gray failure so far. */
   isHonest(node: number): boolean;
 }

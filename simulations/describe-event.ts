@@ -33,9 +33,12 @@ export function describeEvent(event: WorldEvent, plan: FaultPlan): string {
       return `n${event.node} takes ${event.sample.alive} for alive and ${event.sample.suspect} for suspect`;
     case 'offered':
       return `n${event.node} is offered ${shortRequest(event.requestId)} by n${event.from}: ${event.answer}${because(event.code)}`;
-    case 'run-started':
+    case 'run-started': {
+      const where = event.resumedAt === 0 ? '' : ` from token ${event.resumedAt}`;
+      return `n${event.node} works on ${shortRequest(event.requestId)} of n${event.from}${where}`;
+    }
     case 'run-ended':
-      return `n${event.node} ${event.type === 'run-started' ? 'works on' : 'is done with'} ${shortRequest(event.requestId)} of n${event.from}`;
+      return `n${event.node} is done with ${shortRequest(event.requestId)} of n${event.from}`;
     default:
       return requestLine(event);
   }

@@ -3,7 +3,7 @@
  * stops and resumes the process as an operating system would, and tells the trace what is true. Clients that ask here
  * die with the process, as their connections to it do. Every fault returns what undoes it.
  */
-import { invariant } from '../src/assert.ts';
+import { invariant, unreachable } from '../src/assert.ts';
 import { type ParamsFingerprint, parseParamsFingerprint } from '../src/ids.ts';
 import { paramsFingerprint } from '../src/params.ts';
 import { SimulatedClient } from './client.ts';
@@ -200,6 +200,8 @@ export class Host {
         return this.#skew();
       case 'liar':
         return this.#lieFor(fault.lie);
+      default:
+        return unreachable(fault);
     }
   }
 
@@ -335,7 +337,9 @@ export class Host {
 
   #passes(payload: Payload): boolean {
     if (this.#gray !== 'deaf') return true;
-    return payload.type !== 'open' && payload.type !== 'answer' && payload.type !== 'credit' && payload.type !== 'cancel';
+    return (
+      payload.type !== 'open' && payload.type !== 'answer' && payload.type !== 'credit' && payload.type !== 'cancel'
+    );
   }
 }
 
@@ -345,4 +349,3 @@ function otherParams(): ParamsFingerprint {
   invariant(other !== undefined, 'another digit makes another fingerprint');
   return other;
 }
-

@@ -24,12 +24,18 @@ const LIE_INTERVAL_MS: Readonly<Record<Lie, number>> = {
 const FLOOD_BURST = 10;
 /** How much faster than it is. Source: MESH study ("claim 20x speed, never busy"). */
 const BOAST = 20;
-/** What it heard and may use against others. */
+/** The last messages that it heard and may use against others. */
 const HEARD_MAX = 256;
+/** One of so many is kept for longer: in a mesh of any size the last ones are only seconds old. */
+const KEEP_EACH = 16;
+/** Of those: in a mesh of a hundred nodes, that beacon every few seconds, minutes. */
+const KEPT_MAX = 512;
 /** A replay younger than this would only be a duplicate. Source: the seen cache of the fabric. */
 const REPLAY_AGE_MS_MIN = 70_000;
-/** The liar's own numbers run ahead of its core's. */
+/** The liar's own numbers run ahead of its core's, and of those that it used when it lied before. */
 const SEQUENCE_AHEAD = 1_000_000;
+/** Faster than any liar counts. */
+const SEQUENCE_PER_MS = 1;
 
 export interface LiarOptions {
   readonly lie: Lie;
@@ -43,13 +49,18 @@ export class Liar {
   readonly #options: LiarOptions;
   readonly #sign: Sign;
   readonly #heard: GossipItem[] = [];
+  /** A sample of what it heard for a long time, oldest first. */
+  readonly #kept: GossipItem[] = [];
+  #heardCount = 0;
   #own: GossipMessage | undefined;
-  #sequence = SEQUENCE_AHEAD;
+  #sequence: number;
   #stopped = false;
 
   constructor(options: LiarOptions) {
     this.lie = options.lie;
     this.#options = options;
+    const begunAtMs = options.services.queue.nowMs;
+    this.#sequence = SEQUENCE_AHEAD + SEQUENCE_PER_MS * Math.floor(begunAtMs);
     this.#sign = options.services.directory.signerOf(options.process.node);
     this.#later();
   }
@@ -69,13 +80,21 @@ export class Liar {
     if (body.type !== 'load' && body.type !== 'capability') return [truth];
     const boast = this.#encode({ ...message, body: { ...body, loads: body.loads.map(boastful) } });
     if (this.lie === 'load') return [this.#item(boast)];
-    if (this.lie === 'equivocate') return [{ ...truth, audience: 0 }, { ...this.#item(boast), audience: 1 }];
+    if (this.lie === 'equivocate')
+      return [
+        { ...truth, audience: 0 },
+        { ...this.#item(boast), audience: 1 },
+      ];
     return [truth];
   }
 
   hear(item: GossipItem): void {
     if (this.#heard.length >= HEARD_MAX) this.#heard.shift();
     this.#heard.push(item);
+    this.#heardCount += 1;
+    if (this.#heardCount % KEEP_EACH !== 0) return;
+    if (this.#kept.length >= KEPT_MAX) this.#kept.shift();
+    this.#kept.push(item);
   }
 
   #later(): void {
@@ -104,10 +123,12 @@ export class Liar {
   }
 
   #replay(): void {
-    const { services } = this.#options;
-    const old = this.#heard.findLast(({ madeAtMs }) => services.queue.nowMs - madeAtMs >= REPLAY_AGE_MS_MIN);
+    const { services, random } = this.#options;
+    // Of those that are old enough any: the youngest tries the limits of age, the oldest those of memory.
+    const old = this.#kept.filter(({ madeAtMs }) => services.queue.nowMs - madeAtMs >= REPLAY_AGE_MS_MIN);
+    const one = old[random.below(Math.max(1, old.length))];
     // The same bytes under a new id: nobody's memory of ids goes back so far.
-    if (old !== undefined) this.#publish({ ...this.#item(old.bytes), author: old.author, madeAtMs: old.madeAtMs });
+    if (one !== undefined) this.#publish({ ...this.#item(one.bytes), author: one.author, madeAtMs: one.madeAtMs });
   }
 
   #forge(): void {
@@ -165,8 +186,11 @@ export class Liar {
   }
 }
 
+function faster(value: number): number {
+  return Math.max(1, Math.round(value / BOAST));
+}
+
 function boastful(load: ModelLoad): ModelLoad {
-  const faster = (value: number): number => Math.max(1, Math.round(value / BOAST));
   return {
     ...load,
     busy: 0,

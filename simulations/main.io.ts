@@ -9,6 +9,7 @@ import { CHECKERS } from './checkers/index.ts';
 import { EXIT_BROKEN, EXIT_FINE, EXIT_USAGE, Options, type Toolbox } from './cli/command.io.ts';
 import { COMMANDS } from './cli/commands.io.ts';
 import { Terminal } from './cli/terminal.io.ts';
+import knownSeeds from './seeds.json' with { type: 'json' };
 
 const PROGRAM = 'npm run sim --';
 
@@ -25,6 +26,7 @@ export async function main(
   const toolbox: Toolbox = {
     program: PROGRAM,
     checkers: CHECKERS,
+    knownSeeds,
     // Compiled code starts compiled code.
     swarmChild: new URL(`cli/swarm-child.io${extname(import.meta.url)}`, import.meta.url),
     ...tools,

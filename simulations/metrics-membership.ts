@@ -1,8 +1,8 @@
 /**
  * Who was up, and what did the others hold of it? Keeps what is true of every node beside what every other node holds
  * of it, and turns the pair into strips (`node-strips.ts`), falls (`falls.ts`) and counts of verdicts that were wrong.
- * A verdict against a node is true when it is down, excused when the network would not carry a message between the two,
- * late up to 5 s after it came back, and false otherwise. A process that starts knows nothing of those that are down:
+ * A verdict against a node is true when it is down, excused when the network would not carry a message between the two or
+ * their connection carries none now (its relay sleeps), late up to 5 s after it came back, and false otherwise. A process that starts knows nothing of those that are down:
  * it has no voice about them. Limits: one byte for each pair of nodes. Source: ours.
  */
 import type { Truth } from './checker.ts';
@@ -14,6 +14,9 @@ import type { WorldEvent } from './world-event.ts';
 /** How long news of a fall that is over may still be under way: longer than a suspicion takes. Source: guess. */
 const LATE_MS = 5_000;
 const MS_PER_HOUR = 3_600_000;
+
+/** What is true of the ways between nodes. */
+export type PathTruth = Pick<Truth, 'canTalk' | 'isConnected' | 'isCarried'>;
 
 type Verdict = Extract<WorldEvent, { type: 'verdict' }>;
 
@@ -46,7 +49,7 @@ export interface MembershipSummary {
 
 export class MembershipMetrics {
   readonly #nodes: number;
-  readonly #truth: Pick<Truth, 'canTalk'> | undefined;
+  readonly #truth: PathTruth | undefined;
   /** [observer * nodes + target] */
   readonly #opinions: Uint8Array;
   /** Of the observers that are up: how many hold each opinion of a target. [opinion][target] */
@@ -66,7 +69,7 @@ export class MembershipMetrics {
   #excused = 0;
   #late = 0;
 
-  constructor(nodes: number, truth: Pick<Truth, 'canTalk'> | undefined) {
+  constructor(nodes: number, truth: PathTruth | undefined) {
     this.#nodes = nodes;
     this.#truth = truth;
     this.#opinions = new Uint8Array(nodes * nodes).fill(UNKNOWN);
@@ -222,12 +225,19 @@ export class MembershipMetrics {
       if (before === TRUSTED && sawAll) this.#falls.observed(target, atMs);
     }
     // 2.
-    else if (this.#truth?.canTalk(observer, target) === false) this.#excused += 1;
+    else if (this.#isCutOff(observer, target)) this.#excused += 1;
     // 3.
     else if (this.#hasFallen[target] === 1 && atMs - targetSinceMs < LATE_MS) this.#late += 1;
     // 4.
     else if (opinion === SUSPECT) this.#suspicions.add(target);
     else this.#deaths.add(target);
+  }
+
+  #isCutOff(observer: number, target: number): boolean {
+    const truth = this.#truth;
+    if (truth === undefined) return false;
+    if (!truth.canTalk(observer, target)) return true;
+    return truth.isConnected(observer, target) && !truth.isCarried(observer, target);
   }
 
   #held(opinion: number, target: number): number {

@@ -1,13 +1,14 @@
 /**
  * How did requests fare? Folds their events into counts, times and failovers, in bounded room. What a client feels
  * decides: a time to first token belongs to the moment of that token, a failover's gap is the pause between the last
- * text before and the first text after it, and `refused` means a failure that surely ran nothing (`isDefinite`).
+ * text before and the first text after it, without the time in which the client's own machine slept, and `refused` means a failure that surely ran nothing (`isDefinite`).
  * The herd index of a window is the greatest ratio, over the nodes, of first tries that came to those that the
  * placements themselves meant for it. Limits: 65,536 open requests, beyond them results count and times do not;
  * 1,000 failovers are listed, all are counted. Source: the definitions are ours, the herd index is invariant V7's.
  */
 import { isDefinite } from '../src/errors.ts';
 import type { NodeId } from '../src/ids.ts';
+import { AwakeTime } from './awake-time.ts';
 import { type Quantiles, rounded, Sketch } from './sketch.ts';
 import type { Timeline } from './timeline.ts';
 import type { WorldEvent } from './world-event.ts';
@@ -75,6 +76,7 @@ type Text = Extract<WorldEvent, { type: 'text' }>;
 type Placed = Extract<WorldEvent, { type: 'placed' }>;
 
 interface Open {
+  /** When it arrived, and when text last came, by the time that its machine was awake. */
   readonly arrivedAtMs: number;
   readonly omniscientMs: number | undefined;
   tries: number;
@@ -89,6 +91,7 @@ type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 export class RequestMetrics {
   readonly #options: RequestMetricsOptions;
   readonly #open = new Map<string, Open>();
+  readonly #awake: AwakeTime;
   readonly #failed = new Map<string, number>();
   readonly #refused = new Map<string, number>();
   readonly #counts = { arrived: 0, infeasible: 0, answered: 0, failed: 0, refused: 0, clientGone: 0, nodeLost: 0 };
@@ -108,6 +111,7 @@ export class RequestMetrics {
   constructor(options: RequestMetricsOptions) {
     const { timeline } = options;
     this.#options = options;
+    this.#awake = new AwakeTime(options.nodes);
     this.#herd = new HerdIndex(timeline, options.nodes);
     this.columns = {
       arrived: timeline.sum(),
@@ -123,6 +127,15 @@ export class RequestMetrics {
     };
   }
 
+  /** The machine of this node sleeps, and whoever sits at it waits for nothing. */
+  fellAsleep(node: number, atMs: number): void {
+    this.#awake.fellAsleep(node, atMs);
+  }
+
+  woke(node: number, atMs: number): void {
+    this.#awake.woke(node, atMs);
+  }
+
   get failovers(): readonly FailoverRow[] {
     return this.#rows;
   }
@@ -133,7 +146,7 @@ export class RequestMetrics {
     this.columns.arrived.add(atMs);
     if (this.#open.size < OPEN_MAX)
       this.#open.set(event.requestId, {
-        arrivedAtMs: atMs,
+        arrivedAtMs: this.#awake.at(event.node, atMs),
         omniscientMs: this.#options.omniscientMs?.(event, atMs),
         tries: 0,
         isPlaced: false,
@@ -184,14 +197,15 @@ export class RequestMetrics {
   text(event: Text, atMs: number): void {
     const open = this.#open.get(event.requestId);
     if (open === undefined || event.tokens === 0) return;
-    if (open.lastTextAtMs === undefined) this.#firstTokenSeen(open, atMs);
+    const awakeMs = this.#awake.at(event.node, atMs);
+    if (open.lastTextAtMs === undefined) this.#firstTokenSeen(open, awakeMs - open.arrivedAtMs, atMs);
     if (open.failover !== undefined) {
-      const gapMs = atMs - (open.lastTextAtMs ?? open.arrivedAtMs);
+      const gapMs = awakeMs - (open.lastTextAtMs ?? open.arrivedAtMs);
       open.failover.gapMs = gapMs;
       if (open.failover.resumedAt > 0) this.#gaps.add(gapMs);
       open.failover = undefined;
     }
-    open.lastTextAtMs = atMs;
+    open.lastTextAtMs = awakeMs;
   }
 
   ended(event: End, atMs: number): void {
@@ -231,8 +245,7 @@ export class RequestMetrics {
     };
   }
 
-  #firstTokenSeen(open: Open, atMs: number): void {
-    const tookMs = atMs - open.arrivedAtMs;
+  #firstTokenSeen(open: Open, tookMs: number, atMs: number): void {
     this.#firstToken.add(tookMs);
     this.columns.firstTokenMs.add(atMs, tookMs);
     if (open.omniscientMs === undefined) return;

@@ -5,10 +5,9 @@
  * and is left alone. Limits: 300 buckets, see `timeline.ts`. Source: ours.
  */
 import type { NodeId } from '../src/ids.ts';
-import type { Truth } from './checker.ts';
 import { LoadMetrics, type LoadSummary } from './metrics-load.ts';
 import type { FallRow } from './falls.ts';
-import { MembershipMetrics, type MembershipSummary } from './metrics-membership.ts';
+import { MembershipMetrics, type MembershipSummary, type PathTruth } from './metrics-membership.ts';
 import { type Arrival, type FailoverRow, RequestMetrics, type RequestSummary } from './metrics-requests.ts';
 import type { NodeStrip } from './node-strips.ts';
 import { rounded } from './sketch.ts';
@@ -20,7 +19,7 @@ export interface MetricsOptions {
   /** The number of a node that a placement names. */
   readonly nodeOf: (id: NodeId) => number | undefined;
   /** Without it no suspicion is excused by the network. */
-  readonly truth?: Pick<Truth, 'canTalk'>;
+  readonly truth?: PathTruth;
   /** What a scheduler that knows everything would need for this request; undefined where nobody can say. */
   readonly omniscientMs?: (event: Arrival, atMs: number) => number | undefined;
 }
@@ -177,12 +176,15 @@ export class Metrics {
         this.#membership.verdict(event, atMs);
         break;
       case 'started':
+        this.#requests.woke(event.node, atMs);
         this.#membership.started(event.node, atMs);
         break;
       case 'stopped':
+        if (event.how === 'suspended') this.#requests.fellAsleep(event.node, atMs);
         this.#membership.stopped(event.node, event.how, atMs);
         break;
       case 'resumed':
+        this.#requests.woke(event.node, atMs);
         this.#membership.resumed(event.node, atMs);
         break;
       default:

@@ -52,6 +52,8 @@ export interface NetworkPort<Payload> {
   isConnected(left: number, right: number): boolean;
   /** One of their connections would carry a message both ways now. */
   isCarried(left: number, right: number): boolean;
+  /** Who relays their connections now. */
+  relaysOf(left: number, right: number): readonly number[];
   /** The network would carry a message both ways now. */
   canTalk(left: number, right: number): boolean;
 }

@@ -172,6 +172,10 @@ export class Network<Payload> implements NetworkPort<Payload>, NetworkFaults {
     return this.#channels.isCarried(left, right);
   }
 
+  relaysOf(left: number, right: number): readonly number[] {
+    return this.#channels.relaysOf(left, right);
+  }
+
   /** By cuts, NATs and relays alone: whether the two are up is another question. */
   canTalk(left: number, right: number): boolean {
     return this.#reachability.canTalk(left, right);

@@ -22,7 +22,9 @@ export function populate(scenario: Scenario, random: KeyedRandom): readonly Inha
   const { nodes, bootstraps, machines, nat, models } = scenario;
   const kinds = shuffled(shareOut(KINDS, machines, nodes), random, 'machine');
   const publics = Array.from({ length: bootstraps }, (): NatClass => 'public');
-  const others = shareOut(CLASSES, nat, nodes).toSorted((left, right) => CLASSES.indexOf(left) - CLASSES.indexOf(right));
+  const others = shareOut(CLASSES, nat, nodes).toSorted(
+    (left, right) => CLASSES.indexOf(left) - CLASSES.indexOf(right),
+  );
   const classes = [...publics, ...shuffled(others.slice(bootstraps), random, 'nat')];
   const held = models.map(({ holders }, model) => {
     const everybody = Array.from({ length: nodes }, (_, node) => node);

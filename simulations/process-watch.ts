@@ -22,7 +22,13 @@ export class ProcessWatch {
     switch (happened.type) {
       case 'member-changed': {
         const { verdict, reason } = happened;
-        return this.#emit({ type: 'verdict', node: process.node, target: this.#nodeOf(happened.node), verdict, reason });
+        return this.#emit({
+          type: 'verdict',
+          node: process.node,
+          target: this.#nodeOf(happened.node),
+          verdict,
+          reason,
+        });
       }
       case 'judge-message':
         return this.#judged(process, happened);
@@ -50,7 +56,7 @@ export class ProcessWatch {
 
   /** The process is gone, and with it all that ran. */
   forget(process: Process): void {
-    for (const key of [...(this.#running.get(process) ?? [])]) {
+    for (const key of this.#running.get(process) ?? []) {
       const [from = '', requestId = ''] = key.split(' ');
       this.#emit({ type: 'run-ended', node: process.node, from: Number(from), requestId });
     }
@@ -81,10 +87,7 @@ export class ProcessWatch {
     });
   }
 
-  #offered(
-    process: Process,
-    effect: Extract<Effect, { type: 'serve' | 'queue-serve' | 'refuse-serve' }>,
-  ): void {
+  #offered(process: Process, effect: Extract<Effect, { type: 'serve' | 'queue-serve' | 'refuse-serve' }>): void {
     const { node } = process;
     const { requestId } = effect;
     const from = this.#nodeOf(effect.from);
@@ -95,7 +98,8 @@ export class ProcessWatch {
     if (answer === 'queued') return;
     const running = this.#running.get(process) ?? new Set<string>();
     this.#running.set(process, running.add(`${from} ${requestId}`));
-    this.#emit({ type: 'run-started', node, from, requestId });
+    const resumedAt = process.plane.serving.resumedAt(effect.from, effect.requestId);
+    this.#emit({ type: 'run-started', node, from, requestId, resumedAt });
   }
 
   #runEnded(process: Process, ended: Extract<Input, { type: 'serve-ended' }>): void {

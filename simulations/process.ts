@@ -5,42 +5,23 @@
  * later than asked for, unless the process stands still. A new process of the same node starts from what was saved.
  */
 import { unreachable } from '../src/assert.ts';
-import type { NodeId, ParamsFingerprint } from '../src/ids.ts';
+import type { NodeId } from '../src/ids.ts';
 import type { ChatEvent, ChatRequest, ChatRun } from '../src/inference/chat.ts';
-import type { Engine } from '../src/inference/engine.ts';
 import { RequestPlane } from '../src/inference/request-plane.ts';
 import type { Effect, Input } from '../src/node/events.ts';
 import { Mesh } from '../src/node/mesh.ts';
 import { Prng } from '../src/prng.ts';
 import { Connections } from './connections.ts';
-import type { Disk } from './disk.ts';
 import { Lines } from './lines.ts';
-import { type LocalClock, LocalTimers } from './local-timers.ts';
+import { LocalTimers } from './local-timers.ts';
 import type { Connection, Endpoint } from './network-port.ts';
 import { bytesOf, type GossipItem, type Payload, trafficOf, type Traffic } from './payload.ts';
+import { Pings } from './pings.ts';
+import type { ProcessOptions } from './process-options.ts';
 import type { Services } from './services.ts';
 
 /** The mesh hears of received bytes at most this often for each member. Source: `PEERS.heardMs` of the real links. */
 const HEARD_MS = 100;
-/** Pings that wait for their answer. Source: `PEERS.pingsMax` of the real links. */
-const PINGS_MAX = 1_024;
-
-export interface ProcessOptions {
-  readonly node: number;
-  readonly services: Services;
-  readonly clock: LocalClock;
-  readonly engine: Engine;
-  readonly incarnation: number;
-  readonly bootstrap: readonly string[];
-  readonly disk: Disk;
-  readonly params: ParamsFingerprint | undefined;
-  /** What it really says when its core wants to publish this: a liar says something else. */
-  speak(bytes: Uint8Array): readonly GossipItem[];
-  /** Sees inputs and effects before they happen; changes nothing. */
-  observe(process: Process, happened: Input | Effect): void;
-  /** Whether a payload gets through a gray node. */
-  passes(payload: Payload): boolean;
-}
 
 export class Process implements Endpoint<Payload> {
   readonly node: number;
@@ -56,7 +37,7 @@ export class Process implements Endpoint<Payload> {
   readonly #lines: Lines;
   readonly #waiting: Input[] = [];
   readonly #heardAtMs: number[] = [];
-  readonly #pings = new Map<number, number>();
+  readonly #pings = new Pings();
   readonly #exchanges = new Map<number, Connection>();
   readonly #judging = new Map<number, GossipItem>();
   #stepping = false;
@@ -265,7 +246,7 @@ export class Process implements Endpoint<Payload> {
         for (const to of effect.to) this.#tell(to, { type: 'heartbeat' });
         return;
       case 'send-ping':
-        return this.#ping(effect.to);
+        return this.#tell(effect.to, { type: 'ping', nonce: this.#pings.send(this.nowMs()) });
       case 'publish':
         for (const item of this.#options.speak(effect.bytes)) this.#services.gossip.publish(this, item);
         return;
@@ -291,16 +272,6 @@ export class Process implements Endpoint<Payload> {
       default:
         return unreachable(effect);
     }
-  }
-
-  #ping(to: NodeId): void {
-    this.#nonce += 1;
-    for (const nonce of this.#pings.keys()) {
-      if (this.#pings.size < PINGS_MAX) break;
-      this.#pings.delete(nonce);
-    }
-    this.#pings.set(this.#nonce, this.nowMs());
-    this.#tell(to, { type: 'ping', nonce: this.#nonce });
   }
 
   #dial({ node, addresses }: Extract<Effect, { type: 'dial' }>): void {
@@ -350,11 +321,9 @@ export class Process implements Endpoint<Payload> {
   }
 
   #ponged(remote: number, nonce: number): void {
-    const sentAtMs = this.#pings.get(nonce);
-    if (sentAtMs === undefined) return;
-    this.#pings.delete(nonce);
+    const rttMs = this.#pings.answered(nonce, this.nowMs());
     const node = this.#services.directory.idOf(remote);
-    this.accept({ type: 'pong-received', node, rttMs: this.nowMs() - sentAtMs });
+    if (rttMs !== undefined) this.accept({ type: 'pong-received', node, rttMs });
   }
 
   #judged({ messageId, verdict }: Extract<Effect, { type: 'judge-message' }>): void {

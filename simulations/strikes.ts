@@ -143,7 +143,7 @@ export class Strikes {
       queue.at(Math.round(fault.atMs + fault.durationMs / 2 + (index + 1) * stepMs), () => join(node));
     return () => {
       over = true;
-      for (const node of [...cuts.keys()]) join(node);
+      for (const { node } of back) join(node);
     };
   }
 }

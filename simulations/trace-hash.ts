@@ -160,6 +160,7 @@ export class TraceHash {
       case 'run-started':
       case 'run-ended':
         this.#number(event.from);
+        if (event.type === 'run-started') this.#number(event.resumedAt);
     }
   }
 

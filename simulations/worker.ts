@@ -110,7 +110,8 @@ export class SimulatedEngine implements Engine, RunHost {
       this.#list();
     }
     const { cachedTokens } = run.setup;
-    if (!this.#mute && !this.#halted) on({ type: 'progress', promptTokensDone: cachedTokens, promptTokens, cachedTokens });
+    if (!this.#mute && !this.#halted)
+      on({ type: 'progress', promptTokensDone: cachedTokens, promptTokens, cachedTokens });
     this.changed();
     return run;
   }

@@ -97,11 +97,14 @@ export type WorldEvent =
       readonly code: string;
     }
   | {
-      readonly type: 'run-started' | 'run-ended';
+      readonly type: 'run-started';
       readonly node: number;
       readonly requestId: string;
       readonly from: number;
+      /** Tokens of the answer that it was told are said already. */
+      readonly resumedAt: number;
     }
+  | { readonly type: 'run-ended'; readonly node: number; readonly requestId: string; readonly from: number }
   /** One look at each node that is up, every `SAMPLE_INTERVAL_MS`. */
   | { readonly type: 'sampled'; readonly node: number; readonly sample: NodeSample };
 

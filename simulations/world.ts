@@ -114,6 +114,7 @@ export class World {
       canTalk: (left, right) => this.#network.canTalk(left, right),
       isConnected: (left, right) => this.#network.isConnected(left, right),
       isCarried: (left, right) => this.#network.isCarried(left, right),
+      relaysOf: (left, right) => this.#network.relaysOf(left, right),
       isHonest: (node) => host(node)?.isHonest ?? false,
     };
   }

@@ -8,6 +8,7 @@ import { liarsGainLittle } from './s13-liars.ts';
 import { viewsOnlyAdvance } from './s4-views.ts';
 import { equalInputsEqualLists } from './s5-placement.ts';
 import { requestsEndOnce } from './s6-requests.ts';
+import { nothingRunsAmiss } from './s7-fitness.ts';
 import { slotsAreKept } from './s8-slots.ts';
 import { stopsAreNoticed } from './v1-detection.ts';
 import { alarmsAreRare } from './v2-false-alarms.ts';
@@ -23,7 +24,7 @@ export const CHECKERS: readonly CheckerKind[] = [
   viewsOnlyAdvance,
   equalInputsEqualLists,
   requestsEndOnce,
-  notYet('S7', 'nothing runs on a node that does not fit or may not'),
+  nothingRunsAmiss,
   slotsAreKept,
   notYet('S9', 'what is spent stays within the quota under any partition'),
   notYet('S10', 'a voluntary eviction never leaves too few ready replicas'),

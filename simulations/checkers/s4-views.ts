@@ -1,7 +1,8 @@
 /**
  * S4: what a node believes of another never goes back. For each observer and author, over the messages that the observer
  * accepted: (incarnation, sequence) of each kind of message only rises, nothing is accepted twice, nothing forged, nothing
- * older than `messageAgeMsMax`, and nothing of a departed incarnation while its tombstone stands.
+ * older than `messageAgeMsMax`, and nothing of a departed incarnation while its tombstone stands. Whoever was away for so
+ * long that it had to notice speaks under a new incarnation from then on (`s4-returns.ts`).
  * Not covered: messages of a snapshot (nobody judges them one by one); the first message of an author under an incarnation
  * counts as fresh, because there is nothing to measure its age by, and its delay is added to what later ones may have;
  * while an observer's own clock stood still during a sleep, messages did not age for it. Limits: N^2 numbers.
@@ -11,6 +12,7 @@ import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { endMs } from './calm.ts';
+import { Returns } from './s4-returns.ts';
 
 type Judged = Extract<WorldEvent, { type: 'judged' }>;
 
@@ -62,6 +64,7 @@ class Beliefs {
 class Views implements Checker {
   readonly #context: CheckContext;
   readonly #breaches: Breaches;
+  readonly #returns: Returns;
   readonly #beliefs: (Beliefs | undefined)[] = [];
   /** The last sleep of each observer during which its clock stood still. */
   readonly #halted = new Map<number, { readonly fromMs: number; toMs: number }>();
@@ -72,6 +75,7 @@ class Views implements Checker {
   constructor(context: CheckContext) {
     this.#context = context;
     this.#breaches = new Breaches(context);
+    this.#returns = new Returns(context);
     const drifts = context.plan.map((fault) => (fault.kind === 'clock-drift' ? Math.abs(fault.partsPerMillion) : 0));
     const share = drifts.reduce((most, drift) => Math.max(most, drift), DRIFT_PPM) / 1e6;
     this.#clockErrorMs = CLOCK_ERROR_MS + 2 * share * DRIFT_WINDOW_MS;
@@ -80,6 +84,7 @@ class Views implements Checker {
 
   observe(event: WorldEvent, atMs: number): void {
     this.#nowMs = atMs;
+    this.#returns.observe(event, atMs);
     switch (event.type) {
       case 'judged':
         if (event.verdict === 'accept') this.#accepted(event, atMs);

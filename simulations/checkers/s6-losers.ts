@@ -2,7 +2,7 @@
  * The part of S6 about work that nobody waits for: 2 s after a node gave up a try, the run of it at the other node is over,
  * and none begins later. A try that the same node asks for again there takes the run over.
  * Not covered: pairs that could not talk all that time. Both must have been up, calm and connected from the moment of
- * giving up until the deadline, over a connection that carries (a relay may sleep), and the server neither gray nor a liar (a deaf one hears no cancel).
+ * giving up until the deadline, over a connection that carries (a relay may sleep) and whose relay, if any, was as calm, and the server neither gray nor a liar (a deaf one hears no cancel).
  * Limits: the runs, the tries of the last 2 s, and `OVER_MAX` older ones.
  */
 import type { CheckContext } from '../checker.ts';
@@ -129,7 +129,9 @@ export class Losers {
 
   #stayedInTouch({ node, server, atMs: fromMs }: GivenUp, toMs: number): boolean {
     if (!this.#context.truth.isHonest(server)) return false;
-    for (const one of [node, server])
+    // A relay on a struck line passes nothing on in time.
+    const relays = node === server ? [] : this.#context.truth.relaysOf(node, server);
+    for (const one of [node, server, ...relays])
       if (!this.#presence.isUpSince(one, fromMs) || !this.#calm.isCalm(one, fromMs, toMs)) return false;
     return node === server || this.#isCarried(node, server);
   }

@@ -1,19 +1,22 @@
 /**
  * S6: each request ends exactly once, and what its client reads is one answer. Positions are gap-free and free of repeats
  * from 0, nothing comes after the end, the count of an answered request is what was read. At the end of the run
- * every request whose entry node lived has ended, if it had the scenario's drain time in a whole world and no text came
- * for `SILENT_MS`. After a try was given up, its run at the other node ends within 2 s (`s6-losers.ts`).
+ * every request whose entry node lived has ended, if it had the scenario's drain time in a whole world and nothing
+ * moved for `SILENT_MS`: neither text came, nor a run of it began, nor did the queue move in which it waits. After a try
+ * was given up, its run at the other node ends within 2 s (`s6-losers.ts`). Where an answer goes on, and how often a
+ * request asks, is judged too (`s6-tries.ts`).
  * Not covered: requests whose entry node died, left or began anew. Limits: `ENDED_MAX` ended ones are remembered.
  */
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { Losers } from './s6-losers.ts';
+import { RequestTries } from './s6-tries.ts';
 
 /** Source: guess: every request of the last minutes. */
 const ENDED_MAX = 16_384;
-/** An answer that still moves is under way, however long it is. Source: guess: ten stalls of `INFERENCE.stallAfterMs`. */
-const SILENT_MS = 30_000;
+/** What still moves is under way, however long it is. Source: guess: the longest run of the slowest machine. */
+const SILENT_MS = 60_000;
 
 type Of<Type extends WorldEvent['type']> = Extract<WorldEvent, { type: Type }>;
 
@@ -23,6 +26,8 @@ interface Live {
   readonly arrivedAtMs: number;
   tokens: number;
   movedAtMs: number;
+  /** In whose queue it is: that moves whenever a run ends there. */
+  waitsAt: number | undefined;
   /** Its entry node is gone. */
   orphan: boolean;
 }
@@ -31,19 +36,24 @@ class Requests implements Checker {
   readonly #context: CheckContext;
   readonly #breaches: Breaches;
   readonly #losers: Losers;
+  readonly #tries: RequestTries;
   readonly #live = new Map<string, Live>();
   /** Oldest first, with how each ended. */
   readonly #ended = new Map<string, string>();
   #healedAtMs = Infinity;
+  /** By node: when a run last ended there. */
+  readonly #runEndedAtMs: number[] = [];
 
   constructor(context: CheckContext) {
     this.#context = context;
     this.#breaches = new Breaches(context);
     this.#losers = new Losers(context);
+    this.#tries = new RequestTries(context);
   }
 
   observe(event: WorldEvent, atMs: number): void {
     this.#losers.observe(event, atMs);
+    this.#tries.observe(event, atMs);
     switch (event.type) {
       case 'request-arrived':
         return this.#arrived(event, atMs);
@@ -51,6 +61,13 @@ class Requests implements Checker {
         return this.#text(event, atMs);
       case 'request-ended':
         return this.#endedOnce(event, atMs);
+      case 'try-started':
+      case 'offered':
+      case 'run-started':
+        return this.#moved(event, atMs);
+      case 'run-ended':
+        this.#runEndedAtMs[event.node] = atMs;
+        return;
       case 'healed':
         this.#healedAtMs = atMs;
         return;
@@ -65,8 +82,10 @@ class Requests implements Checker {
   finish(atMs: number): void {
     this.#losers.finish(atMs);
     const { drainMs } = this.#context.scenario;
-    for (const { node, requestId, arrivedAtMs, tokens, movedAtMs, orphan } of this.#live.values()) {
+    for (const { node, requestId, arrivedAtMs, tokens, waitsAt, orphan, ...live } of this.#live.values()) {
       const wholeMs = atMs - Math.max(arrivedAtMs, this.#healedAtMs);
+      const queueMovedAtMs = waitsAt === undefined ? 0 : (this.#runEndedAtMs[waitsAt] ?? 0);
+      const movedAtMs = Math.max(live.movedAtMs, queueMovedAtMs);
       if (orphan || !(wholeMs >= drainMs) || atMs - movedAtMs < SILENT_MS) continue;
       const detail = `not ended ${wholeMs} ms after its arrival in a whole world (${drainMs} ms are enough), ${tokens} tokens read, the last thing ${atMs - movedAtMs} ms ago`;
       this.#breaches.add('never ended', { atMs, nodes: [node], requestId, detail });
@@ -76,7 +95,23 @@ class Requests implements Checker {
   #arrived({ node, requestId }: Of<'request-arrived'>, atMs: number): void {
     if (this.#live.has(requestId) || this.#ended.has(requestId))
       this.#breaches.add('arrived twice', { atMs, nodes: [node], requestId, detail: 'this id arrived before' });
-    this.#live.set(requestId, { node, requestId, arrivedAtMs: atMs, tokens: 0, movedAtMs: atMs, orphan: false });
+    this.#live.set(requestId, {
+      node,
+      requestId,
+      arrivedAtMs: atMs,
+      tokens: 0,
+      movedAtMs: atMs,
+      waitsAt: undefined,
+      orphan: false,
+    });
+  }
+
+  /** It entered a queue, left it, or runs. */
+  #moved(event: Of<'try-started' | 'offered' | 'run-started'>, atMs: number): void {
+    const live = this.#live.get(event.requestId);
+    if (live === undefined || (event.type !== 'try-started' && event.from !== live.node)) return;
+    if (event.type === 'run-started') live.movedAtMs = atMs;
+    live.waitsAt = event.type === 'offered' && event.answer === 'queued' ? event.node : undefined;
   }
 
   #text({ node, requestId, position, tokens }: Of<'text'>, atMs: number): void {

@@ -1,12 +1,15 @@
 /**
  * V2: fewer than one false suspicion and 0.05 false deaths per node-day at up to 10 % loss. False = the target was up and
- * reachable for the whole minute before, and so was who suspects it. A suspicion that many share is one: verdicts
+ * reachable for the whole minute before, and so was who suspects it, but for pauses that are shorter than a sleep: a process
+ * that only stood still must not take its own absence for the silence of others. A suspicion that many share is one: verdicts
  * about one target less than `EPISODE_MS` apart count once. Node-days are those of nodes in that state, counted by
  * samples. Broken when the 99 % lower bound of the count exceeds the promise times the node-days, so that a short run is not
  * judged by one event. Not covered: more than 10 % loss, bursts longer than 300 ms (no detector of 3 s can do it), two or
  * more members that accuse everybody at once, and a node that lost links because a third one, its relay, stopped.
  */
+import { LIVENESS } from '../../src/params.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
+import type { Fault } from '../fault.ts';
 import { SAMPLE_INTERVAL_MS, type WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { Calm, endMs } from './calm.ts';
@@ -35,10 +38,18 @@ interface Example {
   readonly reason: string;
 }
 
+/** Shorter than a sleep. */
+function isStall(fault: Fault): boolean {
+  return fault.kind === 'pause' && fault.durationMs <= LIVENESS.sleptAfterMs;
+}
+
 class FalseAlarms implements Checker {
   readonly #breaches: Breaches;
   readonly #calm: Calm;
   readonly #presence: Presence;
+  /** The same for who suspects: its short pauses do not count. */
+  readonly #observerCalm: Calm;
+  readonly #observerPresence: Presence;
   readonly #lastMs: Readonly<Record<Alarm, Float64Array>>;
   readonly #counts: Record<Alarm, number> = { suspect: 0, dead: 0 };
   readonly #examples: Record<Alarm, Example | undefined> = { suspect: undefined, dead: undefined };
@@ -54,6 +65,11 @@ class FalseAlarms implements Checker {
     this.#breaches = new Breaches(context);
     this.#calm = new Calm(context.plan, nodes);
     this.#presence = new Presence(nodes);
+    this.#observerCalm = new Calm(
+      context.plan.filter((fault) => !isStall(fault)),
+      nodes,
+    );
+    this.#observerPresence = new Presence(nodes);
     const never = (): Float64Array => new Float64Array(nodes).fill(-Infinity);
     this.#lastMs = { suspect: never(), dead: never() };
     this.#linkLostMs = never();
@@ -67,6 +83,7 @@ class FalseAlarms implements Checker {
   observe(event: WorldEvent, atMs: number): void {
     if (!this.#isCovered) return;
     this.#presence.observe(event, atMs);
+    this.#observeObservers(event, atMs);
     switch (event.type) {
       case 'verdict':
         return this.#verdict(event, atMs);
@@ -104,7 +121,7 @@ class FalseAlarms implements Checker {
   #verdict({ node, target, verdict, reason }: Extract<WorldEvent, { type: 'verdict' }>, atMs: number): void {
     if (verdict !== 'suspect' && verdict !== 'dead') return;
     // A full view forgets the living too; that is no death.
-    if (reason.includes('made room') || !this.#isClean(node, atMs) || !this.#isClean(target, atMs)) return;
+    if (reason.includes('made room') || !this.#isCleanObserver(node, atMs) || !this.#isClean(target, atMs)) return;
     if (this.#isExcused(target, atMs)) return;
     const isNew = atMs - (this.#lastMs[verdict][target] ?? 0) > EPISODE_MS;
     this.#lastMs[verdict][target] = atMs;
@@ -116,6 +133,18 @@ class FalseAlarms implements Checker {
   #isClean(node: number, atMs: number): boolean {
     const fromMs = atMs - CLEAN_MS;
     return this.#presence.isUpSince(node, fromMs) && this.#calm.isCalm(node, fromMs, atMs);
+  }
+
+  #isCleanObserver(node: number, atMs: number): boolean {
+    const fromMs = atMs - CLEAN_MS;
+    return this.#observerPresence.isUpSince(node, fromMs) && this.#observerCalm.isCalm(node, fromMs, atMs);
+  }
+
+  /** Pauses are left out: longer ones are in the plan. */
+  #observeObservers(event: WorldEvent, atMs: number): void {
+    if (event.type === 'stopped' && event.how === 'paused') return;
+    if (event.type === 'resumed' && this.#observerPresence.isUp(event.node)) return;
+    this.#observerPresence.observe(event, atMs);
   }
 
   #isExcused(target: number, atMs: number): boolean {

@@ -2,10 +2,12 @@
  * V3: once the world is whole, views become equal and complete within 2T + 5 s, and who joins can be used at once. 1. Counted from
  * the healing, or from the last coming or going after it: in one round of samples by then, all live nodes that can talk
  * to most others show the same view hash and take exactly those for alive. That moment is enough: what happens to
- * views later is V2's business. 2. The first sample of a process 3 s after its start holds every settled node, and is not stale.
+ * views later is V2's business. 2. The first sample of a process 3 s after its start holds every settled node, and is not
+ * stale; the same for one that was away for longer than `sleptAfterMs`, once it had the time to notice which links are dead.
  * Not covered: joiners that were struck, or for which no settled bootstrap node could be reached, and what they must
  * hold leaves out nodes that were touched lately or that they cannot reach.
  */
+import { LIVENESS } from '../../src/params.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
 import { type NodeSample, SAMPLE_INTERVAL_MS, type WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
@@ -17,6 +19,14 @@ import { Presence } from './presence.ts';
 export const CONVERGED_MS = 5_000;
 /** Source: the promise says two round trips and the checks; this is a few of the slowest, dialling included. */
 export const USABLE_MS = 3_000;
+/** For who comes back: its links may all be dead. Source: computed: a silence, and then as for one that joins. */
+export const BACK_MS = LIVENESS.suspectAfterMs + USABLE_MS;
+
+interface Joiner {
+  readonly atMs: number;
+  readonly dueMs: number;
+  readonly what: 'start' | 'return';
+}
 
 interface Seen {
   readonly atMs: number;
@@ -30,7 +40,8 @@ class Convergence implements Checker {
   readonly #presence: Presence;
   readonly #limitMs: number;
   readonly #seen: (Seen | undefined)[] = [];
-  readonly #joining = new Map<number, number>();
+  /** Who began, or came back, and had no sample in time since. */
+  readonly #joining = new Map<number, Joiner>();
   #healed = false;
   /** From when on the views have to become equal; undefined = they did, or nothing is due. */
   #dueFromMs: number | undefined;
@@ -47,6 +58,8 @@ class Convergence implements Checker {
 
   observe(event: WorldEvent, atMs: number): void {
     this.#closeRounds(atMs);
+    if (event.type === 'resumed' && atMs - this.#presence.sinceMs(event.node) > LIVENESS.sleptAfterMs)
+      this.#joining.set(event.node, { atMs, dueMs: atMs + BACK_MS, what: 'return' });
     this.#presence.observe(event, atMs);
     switch (event.type) {
       case 'healed':
@@ -54,7 +67,7 @@ class Convergence implements Checker {
         this.#restart(atMs);
         return;
       case 'started':
-        this.#joining.set(event.node, atMs);
+        this.#joining.set(event.node, { atMs, dueMs: atMs + USABLE_MS, what: 'start' });
         this.#restart(atMs);
         return;
       case 'stopped':
@@ -134,9 +147,10 @@ class Convergence implements Checker {
   }
 
   #judgeJoiner(node: number, sample: NodeSample, atMs: number): void {
-    const startedAtMs = this.#joining.get(node);
-    if (startedAtMs === undefined || atMs < startedAtMs + USABLE_MS) return;
+    const joiner = this.#joining.get(node);
+    if (joiner === undefined || atMs < joiner.dueMs) return;
     this.#joining.delete(node);
+    const startedAtMs = joiner.atMs;
     // Its own fault ended when it started; what else touched it counts.
     const isStruck = this.#context.plan.some(
       (fault) => fault.atMs > startedAtMs && fault.atMs <= atMs && 'node' in fault && fault.node === node,
@@ -146,7 +160,7 @@ class Convergence implements Checker {
     const needed = settled.length + 1;
     if (isStruck || !settled.some((other) => other < this.#context.scenario.bootstraps)) return;
     if (known >= needed && !sample.isStale) return;
-    const detail = `${atMs - startedAtMs} ms after its start it knows ${known} nodes${sample.isStale ? ' and is stale' : ''}, at least ${needed} promised`;
+    const detail = `${atMs - startedAtMs} ms after its ${joiner.what} it knows ${known} nodes${sample.isStale ? ' and is stale' : ''}, at least ${needed} promised`;
     this.#breaches.add('joiner', { atMs, nodes: [node], detail });
   }
 

@@ -5,16 +5,21 @@
  * this answer. Where a scenario loses no packets each one counts; elsewhere a lost packet on the way to the taker costs
  * `RETRANSMIT_MS`, and 1 % may be late (`late-share.ts`). An engine that hangs, or hears of no more credit, while its node gives signs
  * of life is known by the tokens that are missing, which takes longer the slower it was (`try-watch.ts`).
- * Judged where a feasible node existed: one that ran this model before, settled, calm, reachable, with a free slot. Not
+ * Judged where a feasible node existed: one that ran this model before, settled, calm and not slowed down, reachable, with
+ * a free slot for it (`free-slots.ts`). Where the
+ * taker queues it and its placement expected the text no sooner from the free node, the asking has to be in time. Not
  * covered: a second failure before the answer went on, entry nodes and takers that were struck. What the client reads is
  * reported up to half a second late, so a gap is seen that much shorter at most.
  */
 import { WATCH } from '../../src/inference/try-watch.ts';
 import { INFERENCE } from '../../src/params.ts';
+import type { DispatchPlan } from '../../src/node/events.ts';
 import type { CheckContext } from '../checker.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { Calm, endMs } from './calm.ts';
+import { FirstTries } from './first-tries.ts';
+import { FreeSlots } from './free-slots.ts';
 import { LateShare } from './late-share.ts';
 import { Presence } from './presence.ts';
 
@@ -38,6 +43,12 @@ interface Gap {
   failures: number;
   taker: number | undefined;
   resumedAt: number;
+  /** The taker was asked, and put it into its queue. */
+  triedAtMs: number;
+  isQueued: boolean;
+  /** What the placement that named the taker expected of each node. */
+  plan: DispatchPlan | undefined;
+  latest: DispatchPlan | undefined;
   runAtMs: number | undefined;
 }
 
@@ -61,11 +72,13 @@ export class Failovers {
   readonly #context: CheckContext;
   readonly #breaches: Breaches;
   readonly #calm: Calm;
+  /** Slowness strikes a spare: nobody can know yet that it is quick again, and to wait elsewhere may be right. */
+  readonly #quick: Calm;
   readonly #presence: Presence;
   readonly #answers = new Map<string, Answer>();
-  /** By model: who ran it. */
-  readonly #holders: (Set<number> | undefined)[] = [];
-  readonly #isFree: Uint8Array;
+  readonly #slots: FreeSlots;
+  /** For the names of nodes. */
+  readonly #firstTries = new FirstTries();
   readonly #late = new LateShare();
   #worst: { readonly overMs: number; readonly detail: string; readonly nodes: readonly number[] } | undefined;
 
@@ -73,30 +86,37 @@ export class Failovers {
     this.#context = context;
     this.#breaches = new Breaches(context);
     this.#calm = new Calm(context.plan, context.scenario.nodes);
+    this.#quick = new Calm(context.plan, context.scenario.nodes, ['slow']);
     this.#presence = new Presence(context.scenario.nodes);
-    this.#isFree = new Uint8Array(context.scenario.nodes);
+    this.#slots = new FreeSlots(context.scenario.nodes);
   }
 
   observe(event: WorldEvent, atMs: number): void {
     this.#presence.observe(event, atMs);
+    this.#firstTries.observe(event);
     switch (event.type) {
-      case 'sampled': {
-        const { running, slots, queued } = event.sample;
-        this.#isFree[event.node] = running < slots && queued === 0 ? 1 : 0;
-        return;
-      }
+      case 'sampled':
+        return this.#slots.sampled(event);
+      case 'started':
+        return this.#slots.restarted(event.node);
       case 'request-arrived': {
         const { node, model } = event;
         const answer = { node, model, tokens: 0, firstAtMs: atMs, lastAtMs: atMs, gap: undefined };
         this.#answers.set(event.requestId, answer);
         return;
       }
+      case 'placed':
+        return this.#placed(event);
+      case 'offered':
+        return this.#offered(event);
       case 'try-started':
-        return this.#tryStarted(event);
+        return this.#tryStarted(event, atMs);
       case 'try-ended':
         return this.#tryEnded(event, atMs);
       case 'run-started':
         return this.#runStarted(event, atMs);
+      case 'run-ended':
+        return this.#slots.ended(event);
       case 'text':
         return this.#text(event, atMs);
       case 'request-ended':
@@ -111,9 +131,23 @@ export class Failovers {
     this.#breaches.add('gaps', { atMs, nodes: this.#worst.nodes, detail });
   }
 
-  #tryStarted({ requestId, server, resumedAt }: Of<'try-started'>): void {
+  #placed({ requestId, plan }: Of<'placed'>): void {
+    const gap = this.#answers.get(requestId)?.gap;
+    if (gap !== undefined) gap.latest = plan;
+  }
+
+  #offered({ node: server, from, requestId, answer: said }: Of<'offered'>): void {
+    const answer = this.#answers.get(requestId);
+    if (answer?.gap?.taker === server && answer.node === from && said === 'queued') answer.gap.isQueued = true;
+  }
+
+  #tryStarted({ requestId, server, resumedAt }: Of<'try-started'>, atMs: number): void {
     const gap = this.#answers.get(requestId)?.gap;
     if (gap === undefined) return;
+    // It may move from queue to queue; when it was first asked for counts.
+    if (gap.taker === undefined) gap.triedAtMs = atMs;
+    gap.plan = gap.latest;
+    gap.isQueued = false;
     gap.taker = server;
     gap.resumedAt = resumedAt;
     gap.runAtMs = undefined;
@@ -128,14 +162,16 @@ export class Failovers {
     }
     const lastAtMs = Math.min(answer.lastAtMs, atMs);
     const spare = this.#spareFor(answer, server, atMs);
-    const begun = { failures: 0, taker: undefined, resumedAt: answer.tokens, runAtMs: undefined };
+    const tried = { triedAtMs: atMs, isQueued: false, plan: undefined, latest: undefined };
+    const begun = { failures: 0, taker: undefined, resumedAt: answer.tokens, runAtMs: undefined, ...tried };
     answer.gap = { lastAtMs, failedServer: server, spacingMs: usualSpacingMs(answer), spare, ...begun };
   }
 
-  #runStarted({ node: server, from, requestId }: RunEvent, atMs: number): void {
+  #runStarted(event: RunEvent, atMs: number): void {
+    const { node: server, from, requestId } = event;
     const answer = this.#answers.get(requestId);
     if (answer === undefined || answer.node !== from) return;
-    (this.#holders[answer.model] ??= new Set()).add(server);
+    this.#slots.started(event, answer.model);
     if (answer.gap?.taker === server) answer.gap.runAtMs ??= atMs;
   }
 
@@ -146,7 +182,7 @@ export class Failovers {
     if (answer.tokens === 0) answer.firstAtMs = atMs;
     // What was read before the interruption may be reported after it.
     if (gap?.taker !== undefined && position + tokens > gap.resumedAt) {
-      this.#judge(requestId, { answer, gap, onAtMs: gap.runAtMs ?? atMs }, atMs);
+      this.#judge(requestId, { answer, gap, onAtMs: this.#onAtMs(gap, atMs) }, atMs);
       answer.gap = undefined;
     }
     answer.tokens += tokens;
@@ -160,6 +196,17 @@ export class Failovers {
     // The longer prompt of an answer that goes on may fit no context.
     if (failure?.code !== 'context-length-exceeded')
       this.#judge(requestId, { answer, gap: answer.gap, onAtMs: Infinity }, atMs);
+  }
+
+  /** To wait for a quick node may bring the next token sooner than to begin at once at a slow one: then its asking counts. */
+  #onAtMs({ triedAtMs, runAtMs, isQueued, plan, taker, spare }: Gap, atMs: number): number {
+    const expectedMs = (node: number | undefined): number | undefined => {
+      const name = node === undefined ? undefined : this.#firstTries.nameOf(node);
+      return plan?.explain.considered.find((row) => row.node === name)?.expectedMs;
+    };
+    const [there, elsewhere] = [expectedMs(taker), expectedMs(spare)];
+    const isQuicker = there !== undefined && elsewhere !== undefined && there <= elsewhere;
+    return isQueued && isQuicker ? triedAtMs : (runAtMs ?? atMs);
   }
 
   #judge(requestId: string, found: Found, atMs: number): void {
@@ -209,9 +256,9 @@ export class Failovers {
   }
 
   #spareFor({ node, model }: Answer, failedServer: number, atMs: number): number | undefined {
-    for (const holder of this.#holders[model] ?? []) {
-      if (holder === failedServer || this.#isFree[holder] !== 1) continue;
-      if (!this.#presence.isUpSince(holder, atMs - SETTLED_MS) || !this.#calm.isCalm(holder, atMs, atMs)) continue;
+    for (const holder of this.#slots.holdersOf(model)) {
+      if (holder === failedServer || !this.#slots.isFree(holder, model)) continue;
+      if (!this.#presence.isUpSince(holder, atMs - SETTLED_MS) || !this.#quick.isCalm(holder, atMs, atMs)) continue;
       if (holder === node || this.#context.truth.canTalk(node, holder)) return holder;
     }
     return undefined;

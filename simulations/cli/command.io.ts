@@ -20,6 +20,8 @@ export interface Toolbox {
   readonly checkers: readonly CheckerKind[];
   /** What a swarm starts once for each job. */
   readonly swarmChild: URL;
+  /** What a swarm runs first, as `seeds.json` has it. */
+  readonly knownSeeds: unknown;
 }
 
 export interface Invocation {

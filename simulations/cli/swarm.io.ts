@@ -7,7 +7,6 @@ import { plural } from '../plural.ts';
 import { duration } from '../report-words.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
 import { readSeeds as readKnownSeeds, type SeedEntry } from '../seeds.ts';
-import knownSeeds from '../seeds.json' with { type: 'json' };
 import { seededRun } from '../seeded-run.ts';
 import type { Checked } from '../problem.ts';
 import { readBudgetMs, readCount, readSeeds } from './amounts.ts';
@@ -55,7 +54,7 @@ export const SWARM: SimulationCommand = {
     const scenario = options.text('scenario');
     const chosen = scenario === undefined ? undefined : chooseScenario(scenario, []);
     if (chosen?.type === 'invalid') return refuse(invocation, chosen.problems);
-    const known: Checked<readonly SeedEntry[]> = readKnownSeeds(JSON.stringify(knownSeeds));
+    const known: Checked<readonly SeedEntry[]> = readKnownSeeds(JSON.stringify(invocation.toolbox.knownSeeds));
     if (known.type === 'invalid')
       return refuse(
         invocation,

@@ -3,7 +3,7 @@
  * nobody waits for is ended, and how the end is told.
  */
 import type { Mutant } from './mutant.ts';
-import { CRUSHED, CUT_SHORT, IMPATIENT, LONG_ANSWERS, PLAYED_ON } from './trials.ts';
+import { CROWDED, CRUSHED, CUT_SHORT, IMPATIENT, LONG_ANSWERS, PLAYED_ON } from './trials.ts';
 
 export const REQUEST_MUTANTS: readonly Mutant[] = [
   {
@@ -22,8 +22,7 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     find: 'job: resume === undefined ? job : { ...job, resume },',
     replace: 'job,',
     trial: CUT_SHORT,
-    notCaught:
-      'the asking node drops what comes twice, and simulated answers are the same at every node. `run-started` lacks the position at which the run begins; S6 could ask that it is the one that the try was started at.',
+    expected: ['S6'],
   },
   {
     name: 'credit-not-renewed',
@@ -72,13 +71,22 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     expected: ['V5'],
   },
   {
+    name: 'never-gives-up',
+    bug: 'a request that nobody takes asks everybody again, four times a second, for ever',
+    file: 'src/inference/tries.ts',
+    find: 'pauseMs(troubleMs: number, answering: boolean): number | undefined {\n',
+    replace:
+      'pauseMs(troubleMs: number, answering: boolean): number | undefined {\n    if (!answering) {\n      this.#asked = 0;\n      return TRIES.pauseMsMin;\n    }\n',
+    trial: CROWDED,
+    expected: ['V8'],
+  },
+  {
     name: 'no-back-off',
     bug: 'a request that nobody takes asks again at once',
     file: 'src/inference/tries.ts',
     find: 'const pauseMs = backOffMs({ minMs: TRIES.pauseMsMin, maxMs: TRIES.pauseMsMax }, this.#pauses);',
     replace: 'const pauseMs = 1;',
     trial: CRUSHED,
-    notCaught:
-      'it only hears its 503 half a second sooner. A checker could ask that two `placed` of one request, between which nothing came of a try, lie at least `TRIES.pauseMsMin` apart.',
+    expected: ['S6'],
   },
 ];

@@ -269,12 +269,12 @@ export const LEAVING: Trial = {
   scenario: SCENARIO,
   seed: 1,
   overrides: [
-    'machines={"mac":1}',
+    'machines={"gaming":1}',
     'nodes=4',
     LOSSLESS,
-    'workload.load=0.5',
+    'workload.load=0.7',
     EVENLY,
-    'workload.answerTokens=120',
+    'workload.answerTokens=80',
     'workload.answerTokensMax=200',
     'healAtMs=50000',
     'durationMs=80000',
@@ -298,4 +298,13 @@ export const SKEWED: Trial = {
     'durationMs=65000',
   ],
   plan: [{ kind: 'version-skew', node: 2, atMs: 10_000, durationMs: 30_000 }],
+};
+
+export const TWO_MODELS: Trial = {
+  name: 'two-models',
+  about: 'two models, each held by a part of the nodes',
+  scenario: 'steady',
+  seed: 1,
+  overrides: ['nodes=6', LOSSLESS, EVENLY, 'faultsFromMs=10000', 'healAtMs=20000', 'durationMs=60000', 'drainMs=30000'],
+  plan: [],
 };

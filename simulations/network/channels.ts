@@ -91,6 +91,13 @@ export class Channels<Payload> implements EndWatch<Payload> {
     return false;
   }
 
+  relaysOf(left: number, right: number): readonly number[] {
+    const relays: number[] = [];
+    for (const { dialler, listener, relay } of this.#ofNode[left] ?? [])
+      if (relay !== undefined && (dialler.local === right || listener.local === right)) relays.push(relay);
+    return relays;
+  }
+
   /** Of all connections that are not closed at both ends. */
   bufferedBytes(node: number): number {
     let bytes = 0;

@@ -102,7 +102,7 @@ class Ours implements Running {
     return {
       node,
       serves,
-      requests: new RequestDesk({ self: node, params, arrivalsPerKsHere }),
+      requests: new RequestDesk({ self: node, params, arrivalsPerKsHere, mayExist: () => true }),
       machine: new Machine(spec, agenda, {
         firstToken: (run) => this.#firstToken(number, run),
         ended: (run) => this.#ended(number, run),
@@ -199,7 +199,10 @@ class Ours implements Running {
     const { asked, from } = this.#offered(number, message);
     const { requestId } = asked;
     const elapsedMs = Math.round(this.#site.agenda.nowMs - startedAtMs);
-    serves.firstToken({ from, requestId, newTokens: Math.max(1, message.promptTokens - cachedTokens), elapsedMs }, this.#nowMs());
+    serves.firstToken(
+      { from, requestId, newTokens: Math.max(1, message.promptTokens - cachedTokens), elapsedMs },
+      this.#nowMs(),
+    );
     this.#after(this.#wayMs(asked, number), () => {
       this.#site.tally.firstToken(message, this.#site.agenda.nowMs, cachedTokens);
       const seen = { requestId, node, elapsedMs: this.#nowMs() - asked.triedAtMs };

@@ -121,6 +121,11 @@ export class Serving {
     }));
   }
 
+  /** Tokens of the answer that were said elsewhere before it came here. */
+  resumedAt(from: NodeId, requestId: RequestId): number {
+    return this.#served.get(keyOf(from, requestId))?.open.job.resume?.tokens ?? 0;
+  }
+
   /** Takes a request in, or answers at once why not. */
   open(from: NodeId, line: AskerLine, decoded: DecodedOpen): Served | undefined {
     if (decoded.type === 'rejected') {

@@ -6,7 +6,8 @@
  * nothing is lost by leaving, and the mesh may have changed since it was placed (a partition healed, a machine came
  * back): it is placed again now and then, and goes when that promises to be much quicker than what is left here.
  * Every time a request moves on for 2 or 3 it asks for twice as much to do so again, so that a mesh that is slow
- * everywhere (models being loaded, an overload) is not made slower by requests that move about.
+ * everywhere (models being loaded, an overload) is not made slower by requests that move about. That ends with the first
+ * token: an answer that flows is missed after the same time, whatever came before.
  */
 import { INFERENCE, LIVENESS } from '../params.ts';
 
@@ -108,8 +109,8 @@ export class TryWatch {
     }
     this.#answering = true;
     const missedMs = this.#tokenMs === undefined ? WATCH.stuckAfterMs : WATCH.tokensMissedMax * this.#tokenMs;
-    const limitMs = Math.min(WATCH.stuckAfterMs, Math.max(INFERENCE.stallAfterMs, Math.ceil(missedMs)));
-    this.#stuckLimitMs = limitMs * this.#patience;
+    // However often it moved before: this node has shown how fast it is, and who reads is promised that it goes on.
+    this.#stuckLimitMs = Math.min(WATCH.stuckAfterMs, Math.max(INFERENCE.stallAfterMs, Math.ceil(missedMs)));
     this.moved(nowMs);
   }
 

@@ -19,6 +19,7 @@ import type { Capability } from '../gossip/message.ts';
 import { compareIds, type NodeId, type ParamsFingerprint } from '../ids.ts';
 import { GOSSIP, paramsFingerprint } from '../params.ts';
 import type { Effect, Input, StepResult } from './events.ts';
+import { ModelMemory } from './model-memory.ts';
 import { RequestDesk } from './request-desk.ts';
 import { ServeDesk } from './serve-desk.ts';
 
@@ -51,6 +52,7 @@ export class Mesh {
   readonly #book: AddressBook;
   readonly #requests: RequestDesk;
   readonly #serves = new ServeDesk();
+  readonly #models = new ModelMemory();
   #effects: Effect[] = [];
   #gossipWakeAtMs: number;
   #dialAtMs = -Infinity;
@@ -76,6 +78,7 @@ export class Mesh {
       self,
       params: this.#params,
       arrivalsPerKsHere: (model, atMs) => this.#serves.arrivalsPerKs(model, atMs),
+      mayExist: (model, atMs) => this.#hasHeardNobody || this.#models.has(model, atMs),
     });
     this.#book.learn({ node: undefined, addresses: options.bootstrap, source: 'bootstrap' }, nowMs);
     for (const peer of options.knownPeers) this.#book.learn({ ...peer, source: 'disk' }, nowMs);
@@ -186,8 +189,8 @@ export class Mesh {
       case 'request-arrived':
         return this.#arrived(input, nowMs);
       case 'replan-wanted': {
-        const effect = this.#requests.replan(input, this.members(nowMs), nowMs);
-        if (effect !== undefined) this.#effects.push(effect);
+        const effect = this.#requests.replan(input, this.#routable(nowMs), nowMs);
+        if (effect !== undefined) this.#direct(effect);
         return;
       }
       case 'try-started':
@@ -215,9 +218,16 @@ export class Mesh {
   #arrived(input: Extract<Input, { type: 'request-arrived' }>, nowMs: number): void {
     const { requestId, request: summary } = input;
     this.#serves.arrived(summary.model, nowMs);
-    // What is known may be hours old after a sleep: only our own row is sure until a member told what is new.
-    const members = this.members(nowMs).filter(({ self }) => self || !this.isStale);
-    const effect = this.#requests.arrived({ requestId, summary }, members, nowMs);
+    this.#direct(this.#requests.arrived({ requestId, summary }, this.#routable(nowMs), nowMs));
+  }
+
+  /** What is known may be hours old after a sleep: only our own row is sure until a member told what is new. */
+  #routable(nowMs: number): readonly GossipMember[] {
+    return this.members(nowMs).filter(({ self }) => self || !this.isStale);
+  }
+
+  /** Says where a request goes; while the view is from before a sleep, why nobody can be named. */
+  #direct(effect: Effect): void {
     if (effect.type !== 'refuse-request' || !this.isStale) return void this.#effects.push(effect);
     const text = 'This machine has just woken up and is asking the mesh what is new: try again in a moment.';
     this.#effects.push({ ...effect, failure: failure('no-node-available', text, { retryAfterMs: STALE_RETRY_MS }) });
@@ -249,10 +259,16 @@ export class Mesh {
     for (const effect of step.effects) {
       this.#effects.push(effect);
       if (effect.type === 'send-heartbeat') this.#measureWays(effect.to, nowMs);
-      if (effect.type === 'member-changed' && effect.verdict === 'left') this.#book.left(effect.node, nowMs);
+      if (effect.type === 'member-changed') this.#memberChanged(effect, nowMs);
     }
-    for (const node of step.introduced) this.#learnAddresses(node, nowMs);
+    for (const node of step.introduced) this.#learnCapability(node, nowMs);
     for (const node of step.probes) if (this.#book.probe(node, nowMs) === 'failed') this.#unreachable(node, nowMs);
+  }
+
+  /** There are others, by what was configured or written down, and none of them said yet what it offers. */
+  get #hasHeardNobody(): boolean {
+    const { bootstrap, knownPeers } = this.#options;
+    return this.#models.isEmpty && bootstrap.length + knownPeers.length > 0;
   }
 
   #unreachable(node: NodeId, nowMs: number): void {
@@ -269,9 +285,18 @@ export class Mesh {
     }
   }
 
-  #learnAddresses(node: NodeId, nowMs: number): void {
+  #memberChanged({ node, verdict }: Extract<Effect, { type: 'member-changed' }>, nowMs: number): void {
+    if (verdict === 'dead' || verdict === 'left') this.#models.gone(node, nowMs);
+    if (verdict === 'left') this.#book.left(node, nowMs);
+  }
+
+  #learnCapability(node: NodeId, nowMs: number): void {
     const capability = this.#gossip.member(node, nowMs)?.capability;
     if (capability === undefined) return;
+    this.#models.announced(
+      node,
+      capability.models.map(({ model }) => model),
+    );
     if (this.#book.learn({ node, addresses: capability.addresses, source: 'gossip' }, nowMs)) this.#peersChanged = true;
   }
 

@@ -65,7 +65,7 @@ function nobodyNow({ model, refused, failures }: RefusalFacts): Failure {
     if (refusal.reason !== 'excluded') reasons.set(node, refusalSentence(node, refusal));
   for (const { node, failure: last } of failures) reasons.set(node, `${shortNodeId(node)}: ${last.message}`);
   const rows = [...reasons].toSorted(([left], [right]) => compareIds(left, right)).slice(0, NODES_NAMED_MAX);
-  const why = rows.length === 0 ? 'every node that offers it is gone' : rows.map(([, reason]) => reason).join('; ');
+  const why = rows.length === 0 ? 'no node that offers it can be reached' : rows.map(([, reason]) => reason).join('; ');
   return failure('no-node-available', `No node can serve the model '${model}' now (${why}).`, {
     retryAfterMs: RETRY_AFTER_MS,
   });

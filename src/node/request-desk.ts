@@ -44,6 +44,8 @@ export interface RequestDeskOptions {
   readonly params: ParamsFingerprint;
   /** Requests for a model that enter here, per 1000 s: nobody's beacon shows those for models that we do not offer. */
   readonly arrivalsPerKsHere: (model: ModelId, nowMs: number) => number;
+  /** Some member offered it, now or not long ago, or nobody was heard yet who could tell. */
+  readonly mayExist: (model: ModelId, nowMs: number) => boolean;
 }
 
 export class RequestDesk {
@@ -148,7 +150,7 @@ export class RequestDesk {
     const record = explain({ request, placement, candidates: candidates.length });
     if (placement.type === 'impossible' || !this.#requests.has(requestId)) {
       const reason = this.#requests.has(requestId)
-        ? this.#refusal(summary.model, entry, { placement, members })
+        ? this.#refusal(entry, { placement, members }, nowMs)
         : tooManyRequests();
       return { type: 'refuse-request', requestId, failure: reason, plan: { ranked: [], levelMs: 0, explain: record } };
     }
@@ -190,16 +192,17 @@ export class RequestDesk {
   }
 
   #refusal(
-    model: ModelId,
     entry: Entry,
     { placement, members }: { readonly placement: Placement; readonly members: readonly MemberFacts[] },
+    nowMs: number,
   ): Failure {
+    const { model } = entry.summary;
     const known = modelsOffered(members);
     // A model of members that are gone for the moment exists: that is 503, not 404.
-    const offeredOnce = placement.refused.size > 0 || entry.failures.length > 0;
+    const exists = placement.refused.size > 0 || entry.failures.length > 0 || this.#options.mayExist(model, nowMs);
     return refusalFailure({
       model,
-      known: offeredOnce ? new Set([...known, model]) : known,
+      known: exists ? new Set([...known, model]) : known,
       refused: placement.refused,
       failures: entry.failures,
     });

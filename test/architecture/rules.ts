@@ -99,13 +99,18 @@ function ownImport(file: SourceFile, taken: ImportOf): string | undefined {
   // 2.
   if (taken.typeOnly && VOCABULARIES.has(target)) return undefined;
   // 3. Types of an .io.ts file count too: what is needed as a type belongs in a pure file.
-  if (!isPure(target)) {
-    if (isPure(file.path)) return 'a pure file imports an .io.ts file';
-    if (from !== to && to !== 'kernel' && !JOINERS.has(file.path)) return "imports another folder's .io.ts file";
-    return undefined;
-  }
+  if (!isPure(target)) return inputOutputImport(file, { from, to });
   // 4.
   return from === to ? undefined : wrongDirection(from, to);
+}
+
+function inputOutputImport(
+  file: SourceFile,
+  { from, to }: { readonly from: string; readonly to: string },
+): string | undefined {
+  if (isPure(file.path)) return 'a pure file imports an .io.ts file';
+  const joins = from === to || to === 'kernel' || JOINERS.has(file.path);
+  return joins ? undefined : "imports another folder's .io.ts file";
 }
 
 function wrongDirection(from: string, to: string): string | undefined {

@@ -211,6 +211,35 @@ describe('the address book', () => {
     }
   });
 
+  it('dials whom it had no room for as soon as a connection or a dial ends, and not before', () => {
+    for (const { what, end } of [
+      { what: 'lost', end: (one: AddressBook) => one.lost(HIGH, 20) },
+      { what: 'left', end: (one: AddressBook) => one.left(HIGH, 20) },
+      { what: 'failed', end: (one: AddressBook) => one.dialFailed(ADDRESS, 20) },
+    ]) {
+      const one = book(1);
+      one.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);
+      assert.equal(one.plan(0).dials.length, 1);
+      if (what !== 'failed') one.connected(HIGH, ADDRESS, 5);
+      // It became known while there was no room.
+      one.learn({ node: node(6_000), addresses: ['/ip4/192.0.2.9/tcp/1'], source: 'disk' }, 10);
+      assert.deepEqual(one.plan(10).dials, [], what);
+      end(one);
+      assert.deepEqual(
+        one.plan(20).dials.map((dial) => dial.node),
+        [node(6_000)],
+        what,
+      );
+    }
+  });
+
+  it('says which addresses are new', () => {
+    const one = book();
+    const found = { node: HIGH, addresses: [ADDRESS], source: 'gossip' } as const;
+    assert.deepEqual([one.learn(found, 0), one.learn(found, 1)], [true, false]);
+    assert.equal(one.learn({ ...found, node: LOCAL }, 2), false);
+  });
+
   it('ignores itself and what is no address', () => {
     const one = book();
     one.learn({ node: LOCAL, addresses: [ADDRESS], source: 'disk' }, 0);

@@ -56,6 +56,38 @@ describe('the gossip core', () => {
     assert.deepEqual(published(core.step({ type: 'woke' }, step.wakeAtMs)), []);
   });
 
+  it('takes in quietly what it hears while nothing is due and nobody is doubted, and that counts as heard', () => {
+    const core = newCore();
+    core.step(opened(alice), 0);
+    let { wakeAtMs } = core.step(received(said(alice, aliceCapability)), 0);
+    // Alice talks all the time, in no step: she is never suspected, nor even pinged.
+    const asked: string[] = [];
+    for (let nowMs = 100; nowMs < 10_000; nowMs += 100) {
+      if (nowMs >= wakeAtMs) {
+        assert.equal(core.heardQuietly(alice, nowMs), false, 'something is due');
+        const step = core.step({ type: 'woke' }, nowMs);
+        asked.push(...step.effects.map(({ type }) => type).filter((type) => type !== 'send-heartbeat'));
+        ({ wakeAtMs } = step);
+      }
+      if (nowMs < wakeAtMs) assert.equal(core.heardQuietly(alice, nowMs), true);
+    }
+    assert.deepEqual(
+      asked.filter((type) => type === 'send-ping' || type === 'member-changed'),
+      [],
+    );
+    // Nobody hears her any more, and she becomes suspect: a word of hers decides something.
+    let nowMs = 10_000;
+    while (core.member(alice, nowMs)?.verdict === 'alive') {
+      nowMs = Math.max(nowMs + 1, Math.ceil(wakeAtMs));
+      ({ wakeAtMs } = core.step({ type: 'woke' }, nowMs));
+    }
+    assert.equal(core.heardQuietly(alice, nowMs), false);
+    assert.deepEqual(
+      effectsOf(core.step({ type: 'heard', node: alice }, nowMs + 1), 'member-changed').map(({ verdict }) => verdict),
+      ['alive'],
+    );
+  });
+
   it('publishes capability when it is set or differs, and load in turn and when it differs', () => {
     const core = newCore();
     const first = published(core.setCapability(capabilityOf('me'), 0));

@@ -58,6 +58,21 @@ describe('a request that could do better elsewhere', () => {
     }
   });
 
+  it('misses the tokens of an answer that flows as soon as ever, however often it moved before', () => {
+    const bench = new Bench();
+    bench.step({ type: 'client-granted', tokens: 1_000 });
+    bench.plan(A, B);
+    bench.alive(WATCH.stuckAfterMs);
+    assert.equal(bench.opens.length, 2);
+    bench.accept();
+    bench.tokens(0, 'a');
+    const lastAtMs = bench.nowMs;
+    bench.alive(lastAtMs + WATCH.stuckAfterMs - 1);
+    assert.equal(bench.opens.length, 2);
+    bench.alive(lastAtMs + WATCH.stuckAfterMs);
+    assert.equal(bench.opens.length, 3);
+  });
+
   it('stays where nobody else can be asked, however slow it is', () => {
     const bench = new Bench();
     bench.step({ type: 'client-granted', tokens: 1_000 });

@@ -3,7 +3,7 @@ import { parseModelId, parseRequestId, type ModelId, type NodeId, type RequestId
 import type { EngineModel } from '../../src/inference/engine.ts';
 import type { Effect, Input, RequestSummary } from '../../src/node/events.ts';
 import { Mesh } from '../../src/node/mesh.ts';
-import { PLACEMENT } from '../../src/params.ts';
+import { GOSSIP, LIVENESS, PLACEMENT } from '../../src/params.ts';
 import { Prng } from '../../src/prng.ts';
 import { nodeNumber, signAs, swarm, verifyHash } from '../gossip/signing.ts';
 
@@ -120,7 +120,39 @@ describe('the core of a node', () => {
     assert.ok(
       effects.some((effect) => effect.type === 'member-changed' && effect.verdict === 'left' && effect.node === B),
     );
-    assert.equal(a.refusal(1)?.failure.code, 'model-not-found');
+    assert.equal(a.refusal(1)?.failure.code, 'no-node-available');
+  });
+
+  it('says 503 for the model of a node that died until the dead are forgotten, then 404', () => {
+    const [a, b] = [new TestNode(A), new TestNode(B)];
+    b.step({ type: 'models-changed', models: [offer()] });
+    connect(a, b);
+    a.step({ type: 'connection-lost', node: B });
+    const died = a.pass(LIVENESS.deadAfterMs + 1_000);
+    assert.ok(died.some((effect) => effect.type === 'member-changed' && effect.verdict === 'dead'));
+    const refusal = a.refusal(1);
+    assert.equal(refusal?.failure.code, 'no-node-available');
+    assert.ok((refusal.failure.retryAfterMs ?? 0) > 0);
+    assert.equal(a.refusal(2, { model: must(parseModelId('other')) })?.failure.code, 'model-not-found');
+    a.pass(GOSSIP.tombstoneMs);
+    assert.equal(a.refusal(3)?.failure.code, 'model-not-found');
+  });
+
+  it('says 404 for a model that a living node took off its list', () => {
+    const [a, b] = [new TestNode(A), new TestNode(B)];
+    b.step({ type: 'models-changed', models: [offer()] });
+    connect(a, b);
+    assert.deepEqual(a.dispatch(1)?.plan.ranked, [B]);
+    exchange(b.step({ type: 'models-changed', models: [] }), b, a);
+    exchange(b.pass(2_000), b, a);
+    assert.equal(a.refusal(2)?.failure.code, 'model-not-found');
+  });
+
+  it('says 503 for what it cannot know before it heard of any of the others', () => {
+    const [a, b] = [new TestNode(A, ['/ip4/127.0.0.1/tcp/4100']), new TestNode(B)];
+    assert.equal(a.refusal(1)?.failure.code, 'no-node-available');
+    connect(a, b);
+    assert.equal(a.refusal(2)?.failure.code, 'model-not-found');
   });
 
   it('dials its bootstrap addresses at once, and again later when nobody answered', () => {
@@ -170,6 +202,24 @@ describe('the core of a node', () => {
     const refusal = a.refusal(1);
     assert.equal(refusal?.failure.code, 'no-node-available');
     assert.match(refusal.failure.message, /woken up/);
+  });
+
+  it('sends a request that lost its node over the sleep nowhere before it knows what is new', () => {
+    const [a, b] = [new TestNode(A), new TestNode(B)];
+    b.step({ type: 'models-changed', models: [offer()] });
+    connect(a, b);
+    assert.deepEqual(a.dispatch(1)?.plan.ranked, [B]);
+    a.sleep(60_000);
+    const woken = a.step({ type: 'woke' });
+    const again: Input = { type: 'replan-wanted', requestId: requestId(1), excluded: [] };
+    const refusal = a.step(again).find((effect) => effect.type === 'refuse-request');
+    assert.match(refusal?.failure.message ?? '', /woken up/);
+    exchange([...woken, ...a.pass(100)], a, b);
+    assert.ok(!a.mesh.isStale);
+    assert.deepEqual(
+      a.step(again).flatMap((effect) => (effect.type === 'dispatch' ? effect.plan.ranked : [])),
+      [B],
+    );
   });
 });
 
@@ -233,8 +283,8 @@ class TestNode {
     return this.arrive(number).find((effect) => effect.type === 'dispatch');
   }
 
-  refusal(number: number): Extract<Effect, { type: 'refuse-request' }> | undefined {
-    return this.arrive(number).find((effect) => effect.type === 'refuse-request');
+  refusal(number: number, more: Partial<RequestSummary> = {}): Extract<Effect, { type: 'refuse-request' }> | undefined {
+    return this.arrive(number, more).find((effect) => effect.type === 'refuse-request');
   }
 
   open(number: number, levelMs: number): readonly Effect[] {

@@ -132,7 +132,7 @@ describe('an event in words', () => {
       { type: 'fault-began', fault: 0 },
       { type: 'fault-ended', fault: 99 },
       { type: 'offered', node: 1, from: 2, requestId: 'r', answer: 'refused', code: 'busy' },
-      { type: 'run-started', node: 1, from: 2, requestId: 'r' },
+      { type: 'run-started', node: 1, from: 2, requestId: 'r', resumedAt: 0 },
       { type: 'resumed', node: 1 },
     ];
     const said = new Map(

@@ -52,7 +52,7 @@ const verdict = (
   target: number,
   said: 'alive' | 'suspect' | 'dead' | 'left' = 'suspect',
 ): WorldEvent => ({ type: 'verdict', node, target, verdict: said, reason: '' });
-const stopped = (node: number, how: 'crashed' | 'paused' | 'left' = 'crashed'): WorldEvent => ({
+const stopped = (node: number, how: 'crashed' | 'paused' | 'left' | 'suspended' = 'crashed'): WorldEvent => ({
   type: 'stopped',
   node,
   how,
@@ -122,6 +122,28 @@ describe('metrics of requests', () => {
     deepEqual([requests.failovers, requests.failoversMidAnswer], [1, 1]);
     const [row] = metrics.report().failovers;
     deepEqual([row?.from, row?.to, row?.gapMs, row?.code], [1, 2, 1_300, 'stream-lost']);
+  });
+
+  it('leave out the time in which the machine of the client slept, not that in which its process stood still', () => {
+    for (const { how, firstTokenMs, gapMs } of [
+      { how: 'suspended', firstTokenMs: 100, gapMs: 400 },
+      { how: 'paused', firstTokenMs: 1_100, gapMs: 3_400 },
+    ] as const) {
+      const back: WorldEvent = { type: 'resumed', node: 0 };
+      const { requests } = run([
+        [0, arrived()],
+        [50, stopped(0, how)],
+        [1_050, back],
+        [1_100, text(0)],
+        [1_200, stopped(0, how)],
+        [4_200, back],
+        [4_300, lost(1)],
+        [4_300, tried(2, 1)],
+        [4_500, text(1)],
+      ]).summary();
+      equal(requests.timeToFirstTokenMs?.max, firstTokenMs);
+      equal(requests.failoverGapMs?.max, gapMs);
+    }
   });
 
   it('take a try after a busy answer for no failover, and one before any text for none of an answer', () => {
@@ -223,13 +245,19 @@ describe('metrics of membership', () => {
       [1_000, stopped(0)],
       [2_000, { type: 'started', node: 0, incarnation: 2 }],
     ];
+    const connection = { isConnected: () => true, isCarried: () => true };
+    const asleep = { canTalk: () => true, isConnected: () => true, isCarried: () => false };
+    const suspected: readonly Timed[] = [[30_000, verdict(1, 0)]];
+    equal(run(suspected, { truth: asleep }).summary().membership.excusedVerdicts, 1, 'the relay sleeps');
+    const apart = run(suspected, { truth: { ...asleep, isConnected: () => false } }).summary().membership;
+    equal(apart.falseSuspicions.episodes, 1);
     for (const { events, canTalk, counts } of [
       { events: [[30_000, verdict(1, 0)]], canTalk: true, counts: { wrong: 1, late: 0, excused: 0 } },
       { events: [[30_000, verdict(1, 0)]], canTalk: false, counts: { wrong: 0, late: 0, excused: 1 } },
       { events: [...fell, [6_999, verdict(1, 0)]], canTalk: true, counts: { wrong: 0, late: 1, excused: 0 } },
       { events: [...fell, [7_000, verdict(1, 0)]], canTalk: true, counts: { wrong: 1, late: 0, excused: 0 } },
     ] as readonly { events: readonly Timed[]; canTalk: boolean; counts: object }[]) {
-      const { membership } = run(events, { truth: { canTalk: () => canTalk } }).summary();
+      const { membership } = run(events, { truth: { ...connection, canTalk: () => canTalk } }).summary();
       const { falseSuspicions, lateVerdicts, excusedVerdicts } = membership;
       deepEqual({ wrong: falseSuspicions.episodes, late: lateVerdicts, excused: excusedVerdicts }, counts);
     }

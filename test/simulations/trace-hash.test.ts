@@ -51,7 +51,7 @@ const EVENTS = {
   text: { ...common, position: 17, tokens: 3 },
   'request-ended': { ...common, result: 'failed', failure, tokens: 20, completionTokens: 21 },
   offered: { ...common, from: 4, answer: 'queued', code: '' },
-  'run-started': { ...common, from: 4 },
+  'run-started': { ...common, from: 4, resumedAt: 5 },
   'run-ended': { ...common, from: 4 },
   sampled: { node: 3, sample },
 } as const satisfies Record<WorldEvent['type'], object>;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { viewsOnlyAdvance } from '../../../simulations/checkers/s4-views.ts';
-import { GOSSIP } from '../../../src/params.ts';
+import { scenarioIntervalMs } from '../../../simulations/checkers/load-interval.ts';
+import { GOSSIP, LIVENESS } from '../../../src/params.ts';
 import type { WorldEvent } from '../../../simulations/world-event.ts';
-import { check, type Told, type Trace, verdict } from './trace.ts';
+import { check, SCENARIO, type Told, type Trace, verdict } from './trace.ts';
 
 type Judged = Extract<WorldEvent, { type: 'judged' }>;
 
@@ -106,5 +107,29 @@ describe('S4, views only advance', () => {
     assert.equal(saw([heard(1_000), died, goodbye(3_000)]), 0);
     assert.equal(saw([heard(1_000), died, goodbye(3_000), goodbye(4_000)]), 1);
     assert.equal(saw([heard(1_000), died, goodbye(3_000, 4)]), 1);
+  });
+
+  it('wants who was away for longer than a sleep to speak under a new incarnation', () => {
+    const awayMs = LIVENESS.sleptAfterMs + 2 * scenarioIntervalMs(SCENARIO);
+    const backMs = 2_000 + awayMs + 1;
+    const away = (how: 'paused' | 'suspended', untilMs = backMs): Trace => [
+      [2_000, { type: 'stopped', node: 1, how }],
+      [untilMs, { type: 'resumed', node: 1 }],
+    ];
+    const says = (incarnation: number, madeAtMs = backMs): readonly [number, WorldEvent] =>
+      heard(backMs + 100, { incarnation, sequence: 9, madeAtMs });
+    const suspend = { kind: 'suspend', node: 1, atMs: 2_000, durationMs: awayMs } as const;
+    const born = [backMs + 50, { type: 'started', node: 1, incarnation: 5 }] as const;
+    for (const { trace, told, count } of [
+      { trace: [...away('paused'), says(5)], count: 1 },
+      { trace: [...away('paused'), says(6)], count: 0 },
+      { trace: [...away('suspended'), says(5)], told: { plan: [{ ...suspend, clock: 'counts' as const }] }, count: 1 },
+      { trace: [...away('suspended'), says(5)], told: { plan: [{ ...suspend, clock: 'halts' as const }] }, count: 0 },
+      { trace: [...away('paused'), says(5, backMs - 1)], count: 0 },
+      { trace: [...away('paused', backMs - 1), says(5)], count: 0 },
+      { trace: [...away('paused'), born, says(5)], count: 0 },
+      { trace: [...away('paused'), says(5)], told: { truth: { isHonest: () => false } }, count: 0 },
+    ])
+      assert.equal(saw([heard(1_000), ...trace], told), count);
   });
 });

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { requestsEndOnce } from '../../../simulations/checkers/s6-requests.ts';
+import { TRIES } from '../../../src/inference/tries.ts';
 import {
   arrived,
   check,
   ended,
+  placed,
+  planOf,
   run,
   started,
   stopped,
@@ -68,10 +71,38 @@ describe('S6, requests end once', () => {
       { trace: WHOLE, untilMs: 1e6, count: 0 },
       { trace: [...WHOLE, healed, died], untilMs: 1e6, count: 0 },
       { trace: [...WHOLE, healed, [20_000, stopped(0, 'paused')] as const], untilMs: 1e6, count: 1 },
-      { trace: [...WHOLE, healed, late], untilMs: 125_000, count: 0 },
-      { trace: [...WHOLE, healed, late], untilMs: 125_001, count: 1 },
+      { trace: [...WHOLE, healed, late], untilMs: 155_000, count: 0 },
+      { trace: [...WHOLE, healed, late], untilMs: 155_001, count: 1 },
     ])
       assert.equal(details(trace, { untilMs }).length, count, `${untilMs}`);
+  });
+});
+
+describe('S6, a request that waits its turn', () => {
+  const offer = { type: 'offered', node: 3, from: 0, requestId: 'w', code: '' } as const;
+  const trace: Trace = [
+    ...started(4),
+    [1_000, { type: 'healed' }],
+    [2_000, arrived('w')],
+    [2_001, tryStarted('w', 3)],
+    [2_002, { ...offer, answer: 'queued' }],
+  ];
+
+  it('is under way while the queue moves or its run is young, and for no other reason', () => {
+    const moved = [100_000, run('run-ended', 3, 'other')] as const;
+    const elsewhere = [100_000, run('run-ended', 2, 'other')] as const;
+    const begun = [100_000, run('run-started', 3, 'w')] as const;
+    for (const { more, untilMs, count } of [
+      { more: [], untilMs: 100_000, count: 1 },
+      { more: [moved], untilMs: 159_999, count: 0 },
+      { more: [moved], untilMs: 160_000, count: 1 },
+      { more: [elsewhere], untilMs: 159_999, count: 1 },
+      { more: [begun], untilMs: 159_999, count: 0 },
+      { more: [begun], untilMs: 160_000, count: 1 },
+      // It is not in that queue any more.
+      { more: [[50_000, tryStarted('w', 2)] as const, moved], untilMs: 159_999, count: 1 },
+    ] as const)
+      assert.equal(details([...trace, ...more], { untilMs }).length, count, JSON.stringify([more, untilMs]));
   });
 });
 
@@ -116,7 +147,49 @@ describe('S6, what is given up ends elsewhere within 2 s', () => {
       { plan: [pause] },
     ])
       assert.deepEqual(details(trying, { ...told, untilMs: 9_000 }), []);
+    const relays = { truth: { relaysOf: () => [2] }, untilMs: 9_000 };
+    assert.equal(details(trying, relays).length, 1);
+    assert.deepEqual(
+      details(trying, { ...relays, plan: [{ ...pause, node: 2 }] }),
+      [],
+      'the line of their relay is struck',
+    );
     assert.deepEqual(details([...trying, [6_000, stopped(1)]], { untilMs: 9_000 }), []);
     assert.deepEqual(details([...trying, [6_000, stopped(1, 'paused')]], { untilMs: 9_000 }), []);
+  });
+});
+
+const nobody = planOf([]);
+
+const moved = (...starts: readonly number[]): Trace => [
+  [100, arrived('a')],
+  ...starts.map((resumedAt, index) => [110 + index, tryStarted('a', 1, resumedAt)] as const),
+];
+
+const twice = (gapMs: number, ...between: Trace): Trace => [
+  [100, arrived('a')],
+  [110, placed('a', nobody)],
+  ...between,
+  [110 + gapMs, placed('a', nobody)],
+];
+
+describe('S6, the tries of a request', () => {
+  const pauseMs = Math.ceil(0.9 * TRIES.pauseMsMin);
+
+  it('go on at the token at which they were asked to', () => {
+    for (const { trace, resumedAt, count } of [
+      { trace: moved(7), resumedAt: 7, count: 0 },
+      { trace: moved(7), resumedAt: 0, count: 1 },
+      { trace: moved(0, 7), resumedAt: 0, count: 0 },
+      { trace: moved(), resumedAt: 3, count: 0 },
+    ])
+      assert.equal(details([...trace, [120, run('run-started', 1, 'a', resumedAt)]]).length, count);
+  });
+
+  it('pause when there is nobody to ask', () => {
+    assert.equal(details(twice(pauseMs)).length, 0);
+    assert.equal(details(twice(pauseMs - 1)).length, 1);
+    assert.equal(details(twice(20, [115, tryStarted('a', 1)], [120, tryEnded('a', 1, 'busy')])).length, 0);
+    assert.equal(details(twice(20, [115, tryStarted('a', 1)])).length, 0, 'a try is under way');
   });
 });

@@ -5,7 +5,7 @@ import { slotsAreKept } from '../../../simulations/checkers/s8-slots.ts';
 import type { NodeSample } from '../../../simulations/world-event.ts';
 import { SEND_QUEUE } from '../../../src/inference/send-queue.ts';
 import { GOSSIP, PLACEMENT } from '../../../src/params.ts';
-import { check, ended, placed, planOf, run, sampled, stopped, type Trace, tryStarted } from './trace.ts';
+import { check, ended, placed, planOf, run, sampled, started, stopped, type Trace, tryStarted } from './trace.ts';
 
 describe('S8, slots are kept', () => {
   it('judges samples by slots, queue, requests and bytes', () => {
@@ -37,6 +37,30 @@ describe('S8, slots are kept', () => {
     assert.equal(check(slotsAreKept, [...two, [5, stopped(1)], third]).length, 0);
     assert.equal(check(slotsAreKept, [...two, [5, stopped(1, 'paused')], third]).length, 1);
     assert.equal(check(slotsAreKept, [...two.slice(1), third]).length, 0, 'nobody knows the slots yet');
+  });
+});
+
+const offered = (atMs: number, answer: 'served' | 'queued' | 'refused', node = 1): Trace[number] => [
+  atMs,
+  { type: 'offered', node, from: 0, requestId: 'a', answer, code: '' },
+];
+
+describe('S8, who leaves takes no new work', () => {
+  const leave = { kind: 'leave', node: 1, atMs: 1_000, durationMs: 9_000 } as const;
+  const began = [1_000, { type: 'fault-began', fault: 0 }] as const;
+
+  it('from the moment that its owner ends it until it is gone', () => {
+    for (const { trace, count } of [
+      { trace: [began, offered(1_001, 'served')], count: 1 },
+      { trace: [began, offered(1_001, 'queued')], count: 1 },
+      { trace: [began, offered(1_001, 'refused')], count: 0 },
+      { trace: [began, offered(1_001, 'served', 2)], count: 0 },
+      { trace: [offered(999, 'served'), began], count: 0 },
+      { trace: [began, [1_500, stopped(1, 'left')] as const, offered(2_000, 'served')], count: 0 },
+      { trace: [began, [1_500, stopped(1, 'paused')] as const, offered(2_000, 'served')], count: 1 },
+      { trace: [[900, stopped(1, 'paused')] as const, began, offered(2_000, 'served')], count: 0 },
+    ])
+      assert.equal(check(slotsAreKept, [...started(4), ...trace], { plan: [leave] }).length, count);
   });
 });
 

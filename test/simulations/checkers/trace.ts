@@ -51,6 +51,7 @@ export function check(kind: CheckerKind, trace: Trace, told: Told = {}): Violati
     canTalk: () => true,
     isConnected: () => true,
     isCarried: () => true,
+    relaysOf: () => [],
     isHonest: () => true,
     ...told.truth,
   };
@@ -147,8 +148,13 @@ export function ended(
   return { type: 'request-ended', ...event, ...more };
 }
 
-export function run(type: 'run-started' | 'run-ended', node: number, requestId: string): WorldEvent {
-  return { type, node, requestId, from: 0 };
+export function run(
+  type: 'run-started' | 'run-ended',
+  node: number,
+  ...[requestId, resumedAt = 0]: [string, number?]
+): WorldEvent {
+  const of = { node, requestId, from: 0 };
+  return type === 'run-started' ? { type, ...of, resumedAt } : { type, ...of };
 }
 
 export function nodeName(node: number): NodeId {

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { scenarioIntervalMs } from '../../../simulations/checkers/load-interval.ts';
-import { NOTICED_MS_MAX, SETTLED_MS, stopsAreNoticed } from '../../../simulations/checkers/v1-detection.ts';
+import {
+  DEAD_MS_MAX,
+  NOTICED_MS_MAX,
+  SETTLED_MS,
+  stopsAreNoticed,
+} from '../../../simulations/checkers/v1-detection.ts';
 import { alarmsAreRare, CLEAN_MS, EPISODE_MS } from '../../../simulations/checkers/v2-false-alarms.ts';
-import { CONVERGED_MS, USABLE_MS, viewsConverge } from '../../../simulations/checkers/v3-convergence.ts';
+import { BACK_MS, CONVERGED_MS, USABLE_MS, viewsConverge } from '../../../simulations/checkers/v3-convergence.ts';
 import type { WorldEvent } from '../../../simulations/world-event.ts';
+import { LIVENESS } from '../../../src/params.ts';
 import { allAlive, check, sampled, SCENARIO, started, stopped, type Told, type Trace, verdict } from './trace.ts';
 
-function after(atMs: number): Trace {
-  return [1, 2, 3].map((node) => [atMs, verdict(node, 0, 'suspect')] as const);
+function after(atMs: number, said: 'suspect' | 'dead' | 'left' = 'suspect'): Trace {
+  return [1, 2, 3].map((node) => [atMs, verdict(node, 0, said)] as const);
 }
 
 describe('V1, stops are noticed', () => {
@@ -15,8 +21,22 @@ describe('V1, stops are noticed', () => {
   const before: Trace = [...started(4), ...allAlive(4, 500)];
 
   function late(trace: Trace, told: Told = {}): number {
-    return check(stopsAreNoticed, [...before, ...trace], { untilMs: stopMs + 60_000, ...told }).length;
+    return check(stopsAreNoticed, [...before, ...trace], { untilMs: stopMs + DEAD_MS_MAX, ...told }).length;
   }
+
+  it('and who stays away is dead to all, or has left', () => {
+    const stop: Trace = [[stopMs, stopped(0)], ...after(stopMs + 100)];
+    const untilMs = stopMs + DEAD_MS_MAX + 1;
+    for (const { trace, count } of [
+      { trace: stop, count: 1 },
+      { trace: [...stop, ...after(stopMs + DEAD_MS_MAX, 'dead')], count: 0 },
+      { trace: [...stop, ...after(stopMs + DEAD_MS_MAX, 'left')], count: 0 },
+      { trace: [...stop, ...after(untilMs, 'dead')], count: 1 },
+      { trace: [...stop, ...after(stopMs + 9_000, 'dead').slice(1)], count: 0 },
+      { trace: [...stop, [stopMs + 9_000, { type: 'started', node: 0, incarnation: 9 }] as const], count: 0 },
+    ])
+      assert.equal(late(trace, { untilMs: untilMs + 1 }), count);
+  });
 
   it('within 3 s, or 0.5 s where the kernel resets the connections', () => {
     for (const { how, limitMs } of [
@@ -55,13 +75,22 @@ describe('V1, stops are noticed', () => {
     assert.equal(late([stop], { plan: loss }), 0);
     assert.equal(late([...after(stopMs - 10), stop]), 0, 'taken for suspect before');
     assert.equal(late([[SETTLED_MS - 1, stopped(0)]]), 0, 'not a member for long');
-    assert.equal(late([[SETTLED_MS, stopped(0)]]), 1);
+    assert.equal(late([[SETTLED_MS, stopped(0)]], { untilMs: SETTLED_MS + DEAD_MS_MAX }), 1);
   });
 });
 
 function suspicions(count: number, apartMs = EPISODE_MS + 1): Trace {
   return Array.from({ length: count }, (_, index) => [100_000 + index * apartMs, verdict(0, 1, 'suspect')] as const);
 }
+
+const away = (durationMs: number, how: 'paused' | 'suspended' = 'paused'): Trace => [
+  [100_000 - durationMs, stopped(0, how)],
+  [100_000, { type: 'resumed', node: 0 }],
+];
+
+const pause = (durationMs: number): Told => ({
+  plan: [{ kind: 'pause', node: 0, atMs: 100_000 - durationMs, durationMs }],
+});
 
 describe('V2, false alarms are rare', () => {
   const hours = 6;
@@ -123,6 +152,14 @@ describe('V2, false alarms are rare', () => {
     ];
     assert.equal(alarms([...back, ...two]).length, 1);
     assert.equal(alarms([...back, [100_001 - CLEAN_MS, { type: 'resumed', node: 1 }], ...two]).length, 0);
+  });
+
+  it('counts what a process says that only stood still, and not what one says that slept', () => {
+    const two = suspicions(2, EPISODE_MS + 1);
+    const { sleptAfterMs } = LIVENESS;
+    assert.equal(alarms([...away(sleptAfterMs), ...two], pause(sleptAfterMs)).length, 1);
+    assert.equal(alarms([...away(sleptAfterMs + 1), ...two], pause(sleptAfterMs + 1)).length, 0);
+    assert.equal(alarms([...away(sleptAfterMs, 'suspended'), ...two]).length, 0);
   });
 
   it('forgives a node whose relay stopped', () => {
@@ -195,15 +232,34 @@ describe('V3, views converge', () => {
       [atMs, sampled(3, sample)],
       [atMs + 500, sampled(3)],
     ];
-    const away = { kind: 'loss', node: 0, atMs: joinMs, durationMs: 1, loss: 0.5 } as const;
+    const struck = { kind: 'loss', node: 0, atMs: joinMs, durationMs: 1, loss: 0.5 } as const;
     for (const { trace, told, count } of [
       { trace: join({ alive: 3, suspect: 1 }), count: 0 },
       { trace: join({ alive: 3 }), count: 1 },
       { trace: join({ isStale: true }), count: 1 },
       { trace: join({ alive: 1 }, joinMs + USABLE_MS - 1), count: 0 },
-      { trace: join({ alive: 3 }), told: { plan: [away] }, count: 0 },
+      { trace: join({ alive: 3 }), told: { plan: [struck] }, count: 0 },
       { trace: join({ alive: 3 }), told: { truth: { canTalk: () => false } }, count: 0 },
     ])
       assert.equal(check(viewsConverge, trace, told).length, count);
+  });
+
+  it('and the same of who comes back after a sleep', () => {
+    const backMs = 60_000;
+    const back = (awayMs: number, atMs: number, sample: Parameters<typeof sampled>[1]): Trace => [
+      ...started(4),
+      [backMs - awayMs, stopped(3, 'suspended')],
+      [backMs, { type: 'resumed', node: 3 }],
+      [atMs, sampled(3, sample)],
+      [atMs + 500, sampled(3)],
+    ];
+    const { sleptAfterMs } = LIVENESS;
+    for (const { trace, count } of [
+      { trace: back(sleptAfterMs + 1, backMs + BACK_MS, { isStale: true }), count: 1 },
+      { trace: back(sleptAfterMs + 1, backMs + BACK_MS - 1, { isStale: true }), count: 0 },
+      { trace: back(sleptAfterMs + 1, backMs + BACK_MS, { alive: 3, suspect: 1 }), count: 0 },
+      { trace: back(sleptAfterMs, backMs + BACK_MS, { isStale: true }), count: 0 },
+    ])
+      assert.equal(check(viewsConverge, trace).length, count);
   });
 });

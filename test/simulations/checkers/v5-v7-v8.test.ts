@@ -99,6 +99,7 @@ describe('V5, interrupted answers go on', () => {
     ...started(4),
     [20_000, arrived('old')],
     [20_001, run('run-started', 3, 'old')],
+    [20_002, run('run-ended', 3, 'old')],
     [20_002, ended('old', 0)],
     [50_000, sampled(3)],
     [50_000, arrived('a')],
@@ -113,6 +114,12 @@ describe('V5, interrupted answers go on', () => {
     [atMs + runMs + 9_000, text('a', 10)],
   ];
   const limitMs = GAP_MS_MAX + 100;
+
+  /** Another request for the same model runs there. */
+  const other = (node: number): Trace => [
+    [atMs - 5_000, arrived('b')],
+    [atMs - 4_999, run('run-started', node, 'b')],
+  ];
 
   function gaps(trace: Trace, told: Told = {}): string[] {
     return check(answersCome, [...interrupted, ...trace], told).map(({ detail }) => detail);
@@ -138,7 +145,9 @@ describe('V5, interrupted answers go on', () => {
     const on = onAt(limitMs + 1);
     for (const { more, told, count } of [
       { more: [], told: {}, count: 1 },
-      { more: [[atMs, sampled(3, { running: 2 })]], told: {}, count: 0 },
+      { more: other(3), told: {}, count: 0 },
+      { more: [...other(3), [atMs, run('run-ended', 3, 'b')]], told: {}, count: 1 },
+      { more: [], told: { plan: [{ kind: 'slow', node: 3, atMs: 1_000, durationMs: 40_000, factor: 5 }] }, count: 0 },
       { more: [[atMs, sampled(3, { queued: 1 })]], told: {}, count: 0 },
       { more: [[atMs, stopped(3)]], told: {}, count: 0 },
       { more: [], told: delayed(3), count: 0 },
@@ -150,6 +159,36 @@ describe('V5, interrupted answers go on', () => {
       { more: [[atMs + 2_605, text('a', 9, 0)]], told: {}, count: 1 },
     ] as const)
       assert.equal(gaps([...more, ...on], told).length, count, JSON.stringify(more));
+  });
+
+  it('with the asking where the queue of a quick node brings the text no later than the slow one that is free', () => {
+    const queued = { type: 'offered', node: 2, from: 0, requestId: 'a', answer: 'queued', code: '' } as const;
+    for (const { slowMs, askedMs, count } of [
+      { slowMs: 501, askedMs: 2_610, count: 0 },
+      { slowMs: 500, askedMs: 2_610, count: 0 },
+      { slowMs: 499, askedMs: 2_610, count: 1 },
+      { slowMs: 501, askedMs: limitMs + 1, count: 1 },
+    ]) {
+      const names: Trace = [2, 3].flatMap((node): Trace => [
+        [30_000, arrived(`name-${node}`)],
+        [30_001, placed(`name-${node}`, planOf([{ node, weight: 1 }]))],
+        [30_002, tryStarted(`name-${node}`, node)],
+        [30_003, ended(`name-${node}`, 0)],
+      ]);
+      const plan = planOf([
+        { node: 2, weight: 1, costMs: 500 },
+        { node: 3, weight: 1, costMs: slowMs },
+      ]);
+      const found = gaps([
+        ...names,
+        [atMs + askedMs, placed('a', plan)],
+        [atMs + askedMs, tryStarted('a', 2, 10)],
+        [atMs + askedMs + 1, queued],
+        [atMs + 8_000, run('run-started', 2, 'a')],
+        [atMs + 9_000, text('a', 10)],
+      ]);
+      assert.equal(found.length, count, JSON.stringify([slowMs, askedMs]));
+    }
   });
 
   it('one in a hundred may be late where packets are lost', () => {
@@ -208,6 +247,13 @@ describe('V7, nobody herds', () => {
   });
 });
 
+/** So many runs end in each ten seconds. */
+const working = (perBin: number): Trace =>
+  Array.from({ length: 40 * perBin }, (_, index) => [
+    Math.floor(index / perBin) * 10_000 + 1,
+    run('run-ended', 1, 'a'),
+  ]);
+
 describe('V8, crowds pass', () => {
   const crowd = { kind: 'flash-crowd', atMs: 100_000, durationMs: 30_000, factor: 5 } as const;
   const endMs = crowd.atMs + crowd.durationMs;
@@ -235,6 +281,23 @@ describe('V8, crowds pass', () => {
       ({ detail }) => detail,
     );
   }
+
+  it('or half as long again as what waits takes the mesh with what the usual load leaves free', () => {
+    const light = { scenario: { workload: { ...SCENARIO.workload, load: 0.5 } } };
+    // 200 wait, and 10 a second are done, of which the usual load takes half: 60 s instead of the 135 s that a crowd could bring.
+    for (const { backMs, perBin, count } of [
+      { backMs: deadlineMs - 10_000, perBin: 100, count: 0 },
+      { backMs: deadlineMs, perBin: 100, count: 2 },
+      { backMs: deadlineMs + 50_000, perBin: 50, count: 0 },
+      { backMs: deadlineMs + 60_000, perBin: 50, count: 2 },
+    ])
+      assert.equal(congested([...mesh(backMs), ...working(perBin)], light).length, count, `${backMs}`);
+    // With one slot a node no more than 32 count as a backlog.
+    const narrow = mesh(deadlineMs + 50_000).map(([atMs, event]): Trace[number] =>
+      event.type === 'sampled' ? [atMs, sampled(event.node, { ...event.sample, slots: 1 })] : [atMs, event],
+    );
+    assert.equal(congested([...narrow, ...working(50)], light).length, 2, 'a queue that is too long is no excuse');
+  });
 
   it('within twice their length', () => {
     assert.deepEqual(congested(mesh(deadlineMs - 10_000)), []);

@@ -21,6 +21,7 @@ export const PRODUCT = fileURLToPath(new URL('../../../simulations/main.io.ts', 
 export const WITH_PLANTED: Given = {
   program: 'planted',
   checkers: [PLANTED],
+  knownSeeds: [],
   swarmChild: new URL('planted-child.io.ts', import.meta.url),
 };
 
