@@ -2,7 +2,7 @@
  * The contract of a checker: one promise, one function that folds over the trace and says where it was broken. Safety
  * is judged all the time, liveness only after the world healed. A checker is proven by a mutant that it catches.
  */
-import type { FaultPlan } from './fault.ts';
+import type { FaultPlan } from './faults/fault.ts';
 import type { Scenario } from './scenario.ts';
 import type { WorldEvent } from './world-event.ts';
 

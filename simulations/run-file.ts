@@ -4,8 +4,8 @@
  * line, because people edit these by hand; read with every check that scenarios and plans have.
  */
 import { z } from 'zod';
-import { checkPlan } from './fault-check.ts';
-import type { FaultPlan } from './fault.ts';
+import { checkPlan } from './faults/fault-check.ts';
+import type { FaultPlan } from './faults/fault.ts';
 import { type Checked, checkShape, exactly, readJson, wholeNumber, within } from './problem.ts';
 import { checkScenario } from './scenario-check.ts';
 import type { Scenario } from './scenario.ts';

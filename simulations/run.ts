@@ -2,14 +2,14 @@
  * One run of the simulator from beginning to end: a world, and everything that looks at it. It goes forward in pieces, so
  * that a caller can show progress and end it early; what it found is a report, whenever it ends.
  */
-import { CausalMemory, type CausalSlice } from './causal-slice.ts';
+import { CausalMemory, type CausalSlice } from './report/causal-slice.ts';
 import type { Checker, CheckerKind, Violation } from './checker.ts';
-import type { FaultPlan } from './fault.ts';
-import { Metrics } from './metrics.ts';
-import { buildReport, type RunReport } from './report.ts';
+import type { FaultPlan } from './faults/fault.ts';
+import { Metrics } from './report/metrics.ts';
+import { buildReport, type RunReport } from './report/report.ts';
 import type { Scenario } from './scenario.ts';
 import { worldSeed } from './seeded-run.ts';
-import { TraceHash } from './trace-hash.ts';
+import { TraceHash } from './kernel/trace-hash.ts';
 import type { WorldEvent } from './world-event.ts';
 import { World } from './world.ts';
 

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { parseModelId } from '../src/ids.ts';
 import { GOSSIP } from '../src/params.ts';
-import { FAULT_KINDS, liarsMax } from './fault-kinds.ts';
+import { FAULT_KINDS, liarsMax } from './faults/fault-kinds.ts';
 import {
   type Checked,
   type Problem,
@@ -19,7 +19,7 @@ import {
   wholeNumber,
 } from './problem.ts';
 import { readJson, show } from './problem.ts';
-import type { FaultKind } from './fault.ts';
+import type { FaultKind } from './faults/fault.ts';
 import type { Scenario } from './scenario.ts';
 
 const MACHINES = ['server', 'gaming', 'mac', 'laptop', 'mini'] as const;

@@ -4,7 +4,7 @@
  * is wrong with one, `fault-plan.ts` makes the list of faults of a seed, `world.ts` runs it.
  * Shares are relative weights: {gpu: 1, laptop: 3} is one in four.
  */
-import type { FaultKind } from './fault.ts';
+import type { FaultKind } from './faults/fault.ts';
 
 /** A class of machine; the speeds behind each are in `machines.ts`. */
 export type MachineKind = 'server' | 'gaming' | 'mac' | 'laptop' | 'mini';

@@ -3,8 +3,8 @@
  * that a scenario and a seed are the whole run, and the file of it (`run-file.ts`) is the same run written down. The name
  * of the scenario is part of the randomness: seed 7 of one scenario has nothing in common with seed 7 of another.
  */
-import { generatePlan } from './fault-plan.ts';
-import { SeededRandom } from './keyed-random.ts';
+import { generatePlan } from './faults/fault-plan.ts';
+import { SeededRandom } from './kernel/keyed-random.ts';
 import type { RunFile } from './run-file.ts';
 import type { Scenario } from './scenario.ts';
 

@@ -8,7 +8,7 @@
 import { invariant, unreachable } from '../../src/assert.ts';
 import { LIVENESS } from '../../src/params.ts';
 import { Prng } from '../../src/prng.ts';
-import type { Fault, FaultPlan } from '../fault.ts';
+import type { Fault, FaultPlan } from '../faults/fault.ts';
 import type { Scenario } from '../scenario.ts';
 
 export type Strike =

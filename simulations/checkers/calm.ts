@@ -5,7 +5,7 @@
  * tokens, a full disk, gossip sent twice) leave a node calm: its heartbeats and links are not touched.
  */
 import { GOSSIP } from '../../src/params.ts';
-import type { Fault, FaultPlan } from '../fault.ts';
+import type { Fault, FaultPlan } from '../faults/fault.ts';
 
 /** Source: computed: one anti-entropy exchange, in which the last copy of what happened meanwhile gets everywhere. */
 export const SETTLE_MS = GOSSIP.antiEntropyIntervalMs;

@@ -10,7 +10,7 @@ import { PLACEMENT } from '../../src/params.ts';
 import type { NodeId } from '../../src/ids.ts';
 import type { DispatchPlan } from '../../src/node/events.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
-import type { Fault } from '../fault.ts';
+import type { Fault } from '../faults/fault.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { endMs } from './calm.ts';

@@ -6,7 +6,7 @@
  * such faults strike at the same time are left out.
  */
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
-import type { FaultPlan } from '../fault.ts';
+import type { FaultPlan } from '../faults/fault.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { endMs } from './calm.ts';

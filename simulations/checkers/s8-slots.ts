@@ -8,7 +8,7 @@ import { PLACEMENT } from '../../src/params.ts';
 import { SEND_QUEUE } from '../../src/inference/send-queue.ts';
 import { REQUESTS_MAX } from '../../src/node/request-desk.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
-import type { Fault, FaultPlan } from '../fault.ts';
+import type { Fault, FaultPlan } from '../faults/fault.ts';
 import type { NodeSample, WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { Presence } from './presence.ts';

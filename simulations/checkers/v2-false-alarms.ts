@@ -9,7 +9,7 @@
  */
 import { LIVENESS } from '../../src/params.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
-import type { Fault } from '../fault.ts';
+import type { Fault } from '../faults/fault.ts';
 import { SAMPLE_INTERVAL_MS, type WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { Calm, endMs } from './calm.ts';

@@ -12,7 +12,7 @@
  * Limits: sums per `BIN_MS`, kept for the longest crowd.
  */
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
-import type { Fault } from '../fault.ts';
+import type { Fault } from '../faults/fault.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { endMs } from './calm.ts';

@@ -4,7 +4,7 @@
  * seed of each scenario of the rotation. Limit: a scenario that is gone is found as a run that is gone.
  */
 import { z } from 'zod';
-import type { Baseline, BaselineEntry } from '../compare.ts';
+import type { Baseline, BaselineEntry } from '../report/compare.ts';
 import { type Checked, checkShape, exactly, readJson } from '../problem.ts';
 import { seedNumber } from '../run-file.ts';
 import { SCENARIOS, SWARM_ROTATION } from '../scenarios/index.ts';

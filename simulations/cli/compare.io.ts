@@ -3,10 +3,10 @@
  * (`compare.ts`). `--update` writes the figures of now; whoever commits them says why. Ends with 1 where something is worse,
  * or was not found any more.
  */
-import { type Baseline, type BaselineEntry, compare, comparisonText, figuresOf } from '../compare.ts';
+import { type Baseline, type BaselineEntry, compare, comparisonText, figuresOf } from '../report/compare.ts';
 import type { Checked } from '../problem.ts';
-import { moment } from '../report-words.ts';
-import { violationCount } from '../report.ts';
+import { moment } from '../report/report-words.ts';
+import { violationCount } from '../report/report.ts';
 import { seededRun } from '../seeded-run.ts';
 import { type BaselineRun, firstRuns, readBaseline, runsOf, writeBaseline } from './baseline.ts';
 import { chooseScenario, runCommand } from './command-line.ts';

@@ -5,9 +5,9 @@
  */
 import type { Scenario } from '../scenario.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
-import { duration, moment } from '../report-words.ts';
-import { plural } from '../plural.ts';
-import type { RunReport } from '../report.ts';
+import { duration, moment } from '../report/report-words.ts';
+import { plural } from '../report/plural.ts';
+import type { RunReport } from '../report/report.ts';
 import { seededRun } from '../seeded-run.ts';
 import type { RunFile } from '../run-file.ts';
 import { readSeed } from './amounts.ts';

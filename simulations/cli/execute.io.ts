@@ -4,7 +4,7 @@
  * is what the run found, with the time at which it came. Time of the machine is measured here and nowhere inside.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { RunReport } from '../report.ts';
+import type { RunReport } from '../report/report.ts';
 import { Run, type RunOptions } from '../run.ts';
 
 /** What a piece may take of the machine's time. Source: guess: shorter than a person notices. */

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { basename, dirname, join } from 'node:path';
 import type { Checked } from '../problem.ts';
 import { reportPage } from '../report-html/page.ts';
-import type { RunReport } from '../report.ts';
+import type { RunReport } from '../report/report.ts';
 import { type RunFile, writeRun } from '../run-file.ts';
 
 /** Where failures go when nobody says where. */

@@ -3,7 +3,7 @@
  * first second whose hashes differ is the one in which something else happened; the hash at the end seals the rest. Limit:
  * which event it was is for `replay --trace` of both to show.
  */
-import type { RunReport } from '../report.ts';
+import type { RunReport } from '../report/report.ts';
 
 export type TraceDifference =
   | { readonly type: 'same' }

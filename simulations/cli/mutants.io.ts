@@ -4,7 +4,7 @@
  * survives, where one no longer fits the core, or where the core itself breaks a promise in a trial.
  */
 import { extname } from 'node:path';
-import { plural } from '../plural.ts';
+import { plural } from '../report/plural.ts';
 import type { Checked } from '../problem.ts';
 import { gateText, isGood } from '../mutants/gate-report.ts';
 import { runGate } from '../mutants/gate.io.ts';

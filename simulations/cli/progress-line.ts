@@ -2,7 +2,7 @@
  * How far is it? One line for a terminal: a bar, the share that is done, what is being done, and how long the rest will
  * take if it goes on like this. Limit: the estimate is a straight line, and is left out in the first seconds.
  */
-import { duration } from '../report-words.ts';
+import { duration } from '../report/report-words.ts';
 
 const BAR_CELLS = 24;
 /** Before this, an estimate says nothing. Source: guess. */

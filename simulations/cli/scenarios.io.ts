@@ -2,7 +2,7 @@
  * `scenarios`: what can be asked. One scenario a line with its size, its length and its question; as JSON with everything
  * that is in it, which is also the shape that a saved run has.
  */
-import { duration } from '../report-words.ts';
+import { duration } from '../report/report-words.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
 import { EXIT_FINE, type SimulationCommand } from './command.io.ts';
 

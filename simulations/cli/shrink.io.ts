@@ -6,10 +6,10 @@
  * further, so that a search costs much less than its number of runs.
  */
 import type { CheckerKind } from '../checker.ts';
-import { plural } from '../plural.ts';
-import { duration } from '../report-words.ts';
+import { plural } from '../report/plural.ts';
+import { duration } from '../report/report-words.ts';
 import type { RunFile } from '../run-file.ts';
-import { shrinking, type Shrunk } from '../shrink.ts';
+import { shrinking, type Shrunk } from '../shrink/shrink.ts';
 import { readCount } from './amounts.ts';
 import { commandLine } from './command-line.ts';
 import {

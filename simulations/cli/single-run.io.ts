@@ -3,10 +3,10 @@
  * was saved, and the commands that lead on. `run` and `replay` differ only in where the run comes from. A run that breaks a
  * promise or crashes is saved, and one that was ended by Ctrl-C leaves the report of what there was until then.
  */
-import { plural } from '../plural.ts';
-import { reportText } from '../report-text.ts';
-import { duration, moment } from '../report-words.ts';
-import { type RunReport, violationCount } from '../report.ts';
+import { plural } from '../report/plural.ts';
+import { reportText } from '../report/report-text.ts';
+import { duration, moment } from '../report/report-words.ts';
+import { type RunReport, violationCount } from '../report/report.ts';
 import type { RunFile } from '../run-file.ts';
 import type { Run } from '../run.ts';
 import { commandLine } from './command-line.ts';

@@ -5,10 +5,10 @@
  */
 import { CHECKERS } from '../checkers/index.ts';
 import type { CheckerKind } from '../checker.ts';
-import { violationCount } from '../report.ts';
+import { violationCount } from '../report/report.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
 import { seededRun } from '../seeded-run.ts';
-import { moment } from '../report-words.ts';
+import { moment } from '../report/report-words.ts';
 import { execute } from './execute.io.ts';
 import type { SwarmOutcome } from './swarm-ledger.ts';
 import { type AnswerMessage, readTask, type TaskMessage } from './swarm-message.ts';

@@ -5,7 +5,7 @@
  * are counted, the first 1,000 failures are listed.
  */
 import { invariant } from '../../src/assert.ts';
-import { moment } from '../report-words.ts';
+import { moment } from '../report/report-words.ts';
 import { swarmScenario } from '../scenarios/index.ts';
 import type { SeedEntry } from '../seeds.ts';
 import type { SeedRange } from './amounts.ts';

@@ -2,8 +2,8 @@
  * What did a swarm find? A few lines: how many seeds of each scenario ran and broke, what was not run and why, how fast it
  * went, and every seed that broke once more in one word, because what was said at once has scrolled away.
  */
-import { plural } from '../plural.ts';
-import { digits, duration } from '../report-words.ts';
+import { plural } from '../report/plural.ts';
+import { digits, duration } from '../report/report-words.ts';
 import type { SwarmSummary } from './swarm-ledger.ts';
 
 /** Source: guess: what a person reads at the end of a night. */

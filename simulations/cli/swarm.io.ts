@@ -3,8 +3,8 @@
  * first. What breaks is said at once, with the command that runs it again and the file that was saved; at the end comes a
  * summary in which every seed is accounted for. When the budget is spent no more seeds are handed out.
  */
-import { plural } from '../plural.ts';
-import { duration } from '../report-words.ts';
+import { plural } from '../report/plural.ts';
+import { duration } from '../report/report-words.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
 import { readSeeds as readKnownSeeds, type SeedEntry } from '../seeds.ts';
 import { seededRun } from '../seeded-run.ts';

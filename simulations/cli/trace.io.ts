@@ -2,9 +2,9 @@
  * The event log of a run, one line an event, on stdout: what is printed for `--trace`. Lines are gathered for a piece of the
  * run and then written, waiting for whoever reads, so that a long run needs no more memory than a short one.
  */
-import { describeEvent } from '../describe-event.ts';
-import type { FaultPlan } from '../fault.ts';
-import { moment } from '../report-words.ts';
+import { describeEvent } from '../report/describe-event.ts';
+import type { FaultPlan } from '../faults/fault.ts';
+import { moment } from '../report/report-words.ts';
 import type { WorldEvent } from '../world-event.ts';
 import type { Terminal } from './terminal.io.ts';
 

@@ -5,8 +5,8 @@
  * any more deserves its checker's name in the list.
  */
 import { unreachable } from '../../src/assert.ts';
-import { plural } from '../plural.ts';
-import { moment } from '../report-words.ts';
+import { plural } from '../report/plural.ts';
+import { moment } from '../report/report-words.ts';
 import type { Mutant } from './mutant.ts';
 import type { Seen, TrialResult } from './trial-run.ts';
 

@@ -4,7 +4,7 @@
  * be blind; a mutant that nothing sets off shows what nobody looks at. The text is replaced when the file is loaded, in a
  * process of its own, and must occur exactly once: a change of the core that makes a mutant void is noticed so.
  */
-import type { FaultPlan } from '../fault.ts';
+import type { FaultPlan } from '../faults/fault.ts';
 
 /** A small world: a scenario, what is different from it, and what goes wrong. */
 export interface Trial {

@@ -6,7 +6,7 @@
 import { registerHooks } from 'node:module';
 import type { Edit } from './mutant.ts';
 
-const ROOT = new URL('../../', import.meta.url);
+const ROOT = new URL('../..', import.meta.url);
 
 export interface Mutation {
   /** The file was loaded, with the change. */

@@ -2,7 +2,7 @@
  * A trial as a run: its scenario with what is different, and its plan, checked as everything is that was written by hand.
  */
 import { CHECKERS } from '../checkers/index.ts';
-import { checkPlan } from '../fault-check.ts';
+import { checkPlan } from '../faults/fault-check.ts';
 import { type Checked, describeProblem } from '../problem.ts';
 import type { RunOptions } from '../run.ts';
 import { withOverrides } from '../scenario-check.ts';

@@ -4,7 +4,7 @@
  * sends. Sets are walked in the order in which connections were made, which the run itself decides.
  * Limits: as many connections as the hosts ask for; those of one relay are bounded by `reachability.ts`.
  */
-import type { EventQueue } from '../kernel-port.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
 import { End, type EndWatch } from './end.ts';
 import { Flow } from './flow.ts';
 import type { Inbox } from './inbox.ts';

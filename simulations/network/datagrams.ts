@@ -3,7 +3,7 @@
  * fault may send them twice. A process that stands still finds them when it goes on.
  * Limits: they take the direct way only, past every NAT, and nothing says that they were lost.
  */
-import type { EventQueue } from '../kernel-port.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
 import type { Inbox } from './inbox.ts';
 import type { LastMile } from './last-mile.ts';
 import { LOST, type Path } from './path.ts';

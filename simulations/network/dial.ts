@@ -6,7 +6,7 @@
  * Source: spec, RFC 6298 for the first timer; the time limit is that of the real dials.
  */
 import { invariant } from '../../src/assert.ts';
-import type { EventQueue } from '../kernel-port.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
 import type { Inbox } from './inbox.ts';
 import { CONTROL_BYTES, LOST, type Path } from './path.ts';
 

@@ -3,7 +3,7 @@
  * the process stands still, up to a bound; then the other side has to wait. It answers for a closed end that it knows no
  * such connection. The process hears of an end once, and not when it closed it itself.
  */
-import type { Connection } from '../network-port.ts';
+import type { Connection } from './network-port.ts';
 import type { FarEnd, Flow, NearEnd, ParcelKind } from './flow.ts';
 import type { Inbox } from './inbox.ts';
 

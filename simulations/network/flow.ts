@@ -9,7 +9,7 @@
  * the uplink takes it. While the way back is closed, data passes for one timer, then the sender stalls.
  * Source: RFC 6298 and Linux for the timer, RFC 8985 (RACK) for the recovery.
  */
-import type { EventQueue, Timer } from '../kernel-port.ts';
+import type { EventQueue, Timer } from '../kernel/kernel-port.ts';
 import { SEGMENT_BYTES } from './last-mile.ts';
 import { CONTROL_BYTES, LOST, type Path } from './path.ts';
 

@@ -5,8 +5,8 @@
  * Limits: how much data may wait is bounded by each connection (`end.ts`); what else waits are a few words about
  * connections and dials.
  */
-import type { EventQueue } from '../kernel-port.ts';
-import type { Endpoint } from '../network-port.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
+import type { Endpoint } from './network-port.ts';
 
 export class Inbox<Payload> {
   readonly endpoint: Endpoint<Payload>;

@@ -6,7 +6,7 @@
  * at its beginning. A loss is drawn once for each message and side, from the number of segments that the message has.
  */
 import { invariant } from '../../src/assert.ts';
-import type { KeyedRandom, RandomStream } from '../kernel-port.ts';
+import type { KeyedRandom, RandomStream } from '../kernel/kernel-port.ts';
 import type { NetworkSpec } from '../scenario.ts';
 import { LossChain } from './loss-chain.ts';
 

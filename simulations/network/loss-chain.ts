@@ -7,7 +7,7 @@
  * Source: Gilbert 1960, Elliott 1963.
  */
 import { invariant } from '../../src/assert.ts';
-import type { RandomStream } from '../kernel-port.ts';
+import type { RandomStream } from '../kernel/kernel-port.ts';
 
 /** Share of packets that are lost in the bad state. Source: guess, about a radio link in a fade. */
 const BAD_LOSS_MIN = 0.8;

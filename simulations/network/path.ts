@@ -5,7 +5,7 @@
  * Limits: losses and the relay's queue are judged at the moment of sending, not when the message gets there; a clean
  * path costs one uplink's arithmetic and one logarithm.
  */
-import type { EventQueue, RandomStream } from '../kernel-port.ts';
+import type { EventQueue, RandomStream } from '../kernel/kernel-port.ts';
 import type { Cuts } from './cuts.ts';
 import { DROPPED, type LastMile } from './last-mile.ts';
 

@@ -3,7 +3,7 @@
  * and in every run of a seed, whoever dials and when. Each way that is made draws its own jitter and losses, named by
  * its two ends and the moment at which it was made.
  */
-import type { EventQueue, KeyedRandom } from '../kernel-port.ts';
+import type { EventQueue, KeyedRandom } from '../kernel/kernel-port.ts';
 import type { NetworkSpec } from '../scenario.ts';
 import type { Cuts } from './cuts.ts';
 import type { LastMile } from './last-mile.ts';

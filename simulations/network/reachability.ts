@@ -5,7 +5,7 @@
  * on it and pairs spread. Nobody seeks a public node over relays; it may seek others that way.
  * Limits: every punch succeeds; the rendezvous costs its node nothing. Source: libp2p's relay v2 and DCUtR for the kinds.
  */
-import type { KeyedRandom } from '../kernel-port.ts';
+import type { KeyedRandom } from '../kernel/kernel-port.ts';
 import type { NatClass } from '../scenario.ts';
 import type { Cuts } from './cuts.ts';
 import type { LastMile } from './last-mile.ts';

@@ -5,8 +5,8 @@
  * Lying nodes say that they are idle and twenty times as fast. Limits: the way of a pair does not change.
  */
 import type { ModelLoad } from '../../src/gossip/message.ts';
-import type { EventQueue, RandomStream } from '../kernel-port.ts';
-import { SeededRandom } from '../keyed-random.ts';
+import type { EventQueue, RandomStream } from '../kernel/kernel-port.ts';
+import { SeededRandom } from '../kernel/keyed-random.ts';
 import type { Demand } from './demand.ts';
 
 export interface Beacon {

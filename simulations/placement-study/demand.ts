@@ -6,8 +6,8 @@
  * stays with its own. Source: the placement study; spreads of the lengths and times between turns are guesses.
  */
 import type { NodeId } from '../../src/ids.ts';
-import type { KeyedRandom, RandomStream } from '../kernel-port.ts';
-import { SeededRandom } from '../keyed-random.ts';
+import type { KeyedRandom, RandomStream } from '../kernel/kernel-port.ts';
+import { SeededRandom } from '../kernel/keyed-random.ts';
 import type { Cell, Span } from './cells.ts';
 import { drawNode } from './names.ts';
 

@@ -4,7 +4,7 @@
  * nothing. The cache keeps whole conversations, least recently used out first. Who may run is decided elsewhere.
  * Source: the placement study; the size of the cache (8,192 tokens per slot) is a guess.
  */
-import type { EventQueue } from '../kernel-port.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
 import { type MachineSpec, type Message, PREFILL_SPEEDUP, throughput } from './demand.ts';
 
 const CACHE_TOKENS_PER_SLOT = 24_576;

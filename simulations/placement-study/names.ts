@@ -3,7 +3,7 @@
  * construction. One that does not parse is a mistake of the study itself, and throws. Source: ours.
  */
 import { type ModelId, type NodeId, parseModelId, parseNodeId, parseRequestId, type RequestId } from '../../src/ids.ts';
-import type { RandomStream } from '../kernel-port.ts';
+import type { RandomStream } from '../kernel/kernel-port.ts';
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 

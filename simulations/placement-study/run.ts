@@ -3,8 +3,8 @@
  * what was counted. Two runs of the same arguments are equal to the last digit. Messages stop at the end of the span; what
  * came before is still answered, so that the slowest are in the figures.
  */
-import type { EventQueue } from '../kernel-port.ts';
-import { TimingWheel } from '../event-queue.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
+import { TimingWheel } from '../kernel/event-queue.ts';
 import { type Cell, type Span } from './cells.ts';
 import { type Demand, makeDemand } from './demand.ts';
 import { type Result, Tally } from './tally.ts';

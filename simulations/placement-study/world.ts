@@ -3,7 +3,7 @@
  * it. `Site` is everything but the strategy; a strategy is made anew for each run. Time and machines are the same for
  * all, and what they draw from is fixed by the demand, so that a difference between two runs is the strategies' own.
  */
-import type { EventQueue } from '../kernel-port.ts';
+import type { EventQueue } from '../kernel/kernel-port.ts';
 import type { Demand, Message } from './demand.ts';
 import type { Machine } from './machine.ts';
 import type { Tally } from './tally.ts';

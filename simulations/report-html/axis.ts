@@ -3,7 +3,7 @@
  * one below the other, and two scales for values: linear from 0, and logarithmic. Ticks are at numbers that people
  * count in. Everything is in units of the view box. Source: ours.
  */
-import { duration } from '../report-words.ts';
+import { duration } from '../report/report-words.ts';
 
 export const WIDTH = 1_160;
 /** Room for the names of rows and values at the left. */

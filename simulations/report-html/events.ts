@@ -4,11 +4,11 @@
  * logarithmic scale; falls that nobody noticed stand above. Shapes tell the kinds of fall apart without colour.
  * Limits: 2,000 faults and 2,000 falls are drawn. Source: ours.
  */
-import { faultNodes, named } from '../fault-nodes.ts';
-import type { FallRow } from '../falls.ts';
-import type { Fault } from '../fault.ts';
-import type { RunReport } from '../report.ts';
-import { duration, fellWord, moment } from '../report-words.ts';
+import { faultNodes, named } from '../faults/fault-nodes.ts';
+import type { FallRow } from '../report/falls.ts';
+import type { Fault } from '../faults/fault.ts';
+import type { RunReport } from '../report/report.ts';
+import { duration, fellWord, moment } from '../report/report-words.ts';
 import { LEFT, logAxis, RIGHT, short, type TimeAxis, WIDTH } from './axis.ts';
 import { html, type Markup, NOTHING, trusted } from './markup.ts';
 import { emptyPanel, legend, panel, timeGrid, valueGrid } from './panel.ts';

@@ -2,9 +2,9 @@
  * How did the mesh do over time? The charts below the strip: time to first token, requests, failures, herd index, age of
  * the views, bytes. Each names what its buckets hold. Source: ours.
  */
-import type { MetricSeries, SeriesName } from '../metrics.ts';
-import type { RunReport } from '../report.ts';
-import { bytes, digits, duration, percent } from '../report-words.ts';
+import type { MetricSeries, SeriesName } from '../report/metrics.ts';
+import type { RunReport } from '../report/report.ts';
+import { bytes, digits, duration, percent } from '../report/report-words.ts';
 import { linearAxis, logAxis, type TimeAxis } from './axis.ts';
 import type { Markup } from './markup.ts';
 import { chart, type ChartOptions, type Line } from './panel.ts';

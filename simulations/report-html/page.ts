@@ -3,9 +3,9 @@
  * tables, and the command that runs it again. It reads without script, in light and dark, on a phone and aloud; a
  * policy in its head forbids it to load anything. All text of the run is escaped. Source: ours.
  */
-import { type RunReport, violationCount } from '../report.ts';
-import { answer, digits, duration, percent } from '../report-words.ts';
-import { plural } from '../plural.ts';
+import { type RunReport, violationCount } from '../report/report.ts';
+import { answer, digits, duration, percent } from '../report/report-words.ts';
+import { plural } from '../report/plural.ts';
 import { timeAxis } from './axis.ts';
 import { DOTS, faultPanel, noticedPanel } from './events.ts';
 import { figures } from './figures.ts';

@@ -3,7 +3,7 @@
  * gaps where nothing was seen, bars, and cells that carry what a pointer wants to know as a <title>. A picture is one
  * image to a screen reader, named and described in words. Source: ours.
  */
-import { moment } from '../report-words.ts';
+import { moment } from '../report/report-words.ts';
 import { LEFT, RIGHT, short, type TimeAxis, type ValueAxis, WIDTH } from './axis.ts';
 import { html, type Markup, trusted } from './markup.ts';
 

@@ -5,11 +5,11 @@
  * Faults of the plan are marks at the head. Limits: from 120 nodes on, states are drawn as one path each, and a row has
  * one tooltip for all of it; 1,000 nodes give rows of one pixel. Source: ours.
  */
-import { faultDurationMs, faultNodes, faultSentence } from '../fault-nodes.ts';
-import type { Fault } from '../fault.ts';
-import type { NodeStrip, StripInterval } from '../node-strips.ts';
-import type { RunReport } from '../report.ts';
-import { duration, moment, percent } from '../report-words.ts';
+import { faultDurationMs, faultNodes, faultSentence } from '../faults/fault-nodes.ts';
+import type { Fault } from '../faults/fault.ts';
+import type { NodeStrip, StripInterval } from '../report/node-strips.ts';
+import type { RunReport } from '../report/report.ts';
+import { duration, moment, percent } from '../report/report-words.ts';
 import type { MachineKind } from '../scenario.ts';
 import { LEFT, short, type TimeAxis } from './axis.ts';
 import { html, type Markup, NOTHING, trusted } from './markup.ts';

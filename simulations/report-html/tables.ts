@@ -2,12 +2,12 @@
  * The parts of the page that are read and not looked at: promises, violations with what led to them, falls, failovers,
  * the plan, the scenario. Long tables are bounded and say what they leave out; the JSON has the rest. Source: ours.
  */
-import { shortRequest } from '../describe-event.ts';
-import { faultDurationMs, faultNodes, faultSentence, named } from '../fault-nodes.ts';
-import type { FallRow } from '../falls.ts';
-import { type ReportedViolation, type RunReport, violationCount } from '../report.ts';
-import { duration, fellWord, moment } from '../report-words.ts';
-import type { Quantiles } from '../sketch.ts';
+import { shortRequest } from '../report/describe-event.ts';
+import { faultDurationMs, faultNodes, faultSentence, named } from '../faults/fault-nodes.ts';
+import type { FallRow } from '../report/falls.ts';
+import { type ReportedViolation, type RunReport, violationCount } from '../report/report.ts';
+import { duration, fellWord, moment } from '../report/report-words.ts';
+import type { Quantiles } from '../report/sketch.ts';
 import { html, type Markup, NOTHING } from './markup.ts';
 
 const ROWS_MAX = 200;

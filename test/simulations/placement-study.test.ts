@@ -14,7 +14,7 @@ import {
   type StudyOptions,
 } from '../../simulations/placement-study/study.ts';
 import { cellTable, GOALS, liarsTable, strategyTable, verdicts } from '../../simulations/placement-study/table.ts';
-import { TimingWheel } from '../../simulations/event-queue.ts';
+import { TimingWheel } from '../../simulations/kernel/event-queue.ts';
 import { nodeId } from '../placement/candidates.ts';
 
 const RANDOM = PLAIN_STRATEGIES.filter(({ name }) => name === 'random');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { SeededRandom } from '../../simulations/keyed-random.ts';
-import { generatePlan } from '../../simulations/fault-plan.ts';
+import { SeededRandom } from '../../simulations/kernel/keyed-random.ts';
+import { generatePlan } from '../../simulations/faults/fault-plan.ts';
 import { describeProblem } from '../../simulations/problem.ts';
 import { readRun, writeRun } from '../../simulations/run-file.ts';
 import { SCENARIOS } from '../../simulations/scenarios/index.ts';

@@ -9,7 +9,7 @@ import {
   scenarioOf,
   strikeName,
 } from '../../../simulations/calibration/schedule.ts';
-import { checkPlan } from '../../../simulations/fault-check.ts';
+import { checkPlan } from '../../../simulations/faults/fault-check.ts';
 import { checkScenario } from '../../../simulations/scenario-check.ts';
 import { LIVENESS } from '../../../src/params.ts';
 

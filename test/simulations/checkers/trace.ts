@@ -1,5 +1,5 @@
 import type { CheckerKind, Truth, Violation } from '../../../simulations/checker.ts';
-import type { Fault } from '../../../simulations/fault.ts';
+import type { Fault } from '../../../simulations/faults/fault.ts';
 import type { Scenario } from '../../../simulations/scenario.ts';
 import type { NodeSample, WorldEvent } from '../../../simulations/world-event.ts';
 import type { ModelId, NodeId } from '../../../src/ids.ts';

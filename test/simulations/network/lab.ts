@@ -1,9 +1,9 @@
 /** A small network for tests: endpoints that write down what they hear, and words for what the tests do most. */
 import assert from 'node:assert/strict';
-import { TimingWheel } from '../../../simulations/event-queue.ts';
-import { SeededRandom } from '../../../simulations/keyed-random.ts';
-import type { Connection, DialOutcome, Endpoint } from '../../../simulations/network-port.ts';
-import { Network } from '../../../simulations/network.ts';
+import { TimingWheel } from '../../../simulations/kernel/event-queue.ts';
+import { SeededRandom } from '../../../simulations/kernel/keyed-random.ts';
+import type { Connection, DialOutcome, Endpoint } from '../../../simulations/network/network-port.ts';
+import { Network } from '../../../simulations/network/network.ts';
 import type { NatClass, NetworkSpec } from '../../../simulations/scenario.ts';
 
 export const CLEAN: NetworkSpec = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { checkPlan } from '../../../simulations/fault-check.ts';
-import { generatePlan } from '../../../simulations/fault-plan.ts';
-import { SeededRandom } from '../../../simulations/keyed-random.ts';
+import { checkPlan } from '../../../simulations/faults/fault-check.ts';
+import { generatePlan } from '../../../simulations/faults/fault-plan.ts';
+import { SeededRandom } from '../../../simulations/kernel/keyed-random.ts';
 import { checkScenario } from '../../../simulations/scenario-check.ts';
 import { SCENARIOS, SWARM_ROTATION, scenarioNames, swarmScenario } from '../../../simulations/scenarios/index.ts';
 
