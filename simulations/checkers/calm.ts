@@ -51,7 +51,7 @@ export function endMs(fault: Fault): number {
   return 'durationMs' in fault ? fault.atMs + fault.durationMs : fault.atMs;
 }
 
-function struckNodes(fault: Fault): readonly number[] {
+export function struckNodes(fault: Fault): readonly number[] {
   if (fault.kind === 'partition') return fault.groups.flat();
   if (fault.kind === 'swizzle') return fault.nodes;
   return 'node' in fault ? [fault.node] : [];

@@ -11,7 +11,7 @@ import { LIVENESS } from '../../src/params.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
 import { type NodeSample, SAMPLE_INTERVAL_MS, type WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
-import { Calm } from './calm.ts';
+import { Calm, endMs, struckNodes } from './calm.ts';
 import { scenarioIntervalMs } from './load-interval.ts';
 import { Presence } from './presence.ts';
 
@@ -151,9 +151,9 @@ class Convergence implements Checker {
     if (joiner === undefined || atMs < joiner.dueMs) return;
     this.#joining.delete(node);
     const startedAtMs = joiner.atMs;
-    // Its own fault ended when it started; what else touched it counts.
+    // The fault that took it away ended when it started; what else touched it counts.
     const isStruck = this.#context.plan.some(
-      (fault) => fault.atMs > startedAtMs && fault.atMs <= atMs && 'node' in fault && fault.node === node,
+      (fault) => fault.atMs <= atMs && endMs(fault) > startedAtMs && struckNodes(fault).includes(node),
     );
     const known = sample.alive + sample.suspect;
     const settled = this.#settledFor(node, startedAtMs, atMs);

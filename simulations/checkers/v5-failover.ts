@@ -228,10 +228,9 @@ export class Failovers {
         fault.atMs <= lastAtMs + GAP_MS_MAX &&
         endMs(fault) >= lastAtMs,
     );
-    // It is left later by what is missing of its tokens than by its silence.
-    const laterMs = hung
-      ? Math.max(0, Math.min(WATCH.stuckAfterMs, WATCH.tokensMissedMax * spacingMs) - INFERENCE.stallAfterMs)
-      : 0;
+    // It is left later by what is missing of its tokens than by its silence; nobody knows the pace of a single token.
+    const missedMs = spacingMs > 0 ? WATCH.tokensMissedMax * spacingMs : WATCH.stuckAfterMs;
+    const laterMs = hung ? Math.max(0, Math.min(WATCH.stuckAfterMs, missedMs) - INFERENCE.stallAfterMs) : 0;
     return GAP_MS_MAX + laterMs + spacingMs + (scenario.network.loss > 0 ? RETRANSMIT_MS : 0);
   }
 

@@ -6,6 +6,7 @@ import { TIER2 } from '../calibration/command.io.ts';
 import type { SimulationCommand } from './command.io.ts';
 import { COMPARE } from './compare.io.ts';
 import { DETERMINISM } from './determinism.io.ts';
+import { GOSSIP_TABLE } from './gossip-table.io.ts';
 import { MUTANTS } from './mutants.io.ts';
 import { REPLAY } from './replay.io.ts';
 import { RUN } from './run.io.ts';
@@ -23,4 +24,5 @@ export const COMMANDS: readonly SimulationCommand[] = [
   COMPARE,
   MUTANTS,
   TIER2,
+  GOSSIP_TABLE,
 ];

@@ -95,10 +95,11 @@ export class ProcessWatch {
       return this.#emit({ type: 'offered', node, from, requestId, answer: 'refused', code: effect.failure.code });
     const answer = effect.type === 'serve' ? 'served' : 'queued';
     this.#emit({ type: 'offered', node, from, requestId, answer, code: '' });
-    if (answer === 'queued') return;
+    const resumedAt = process.plane.serving.resumedAt(effect.from, effect.requestId);
+    // One whose asker went away in this very turn is let in and does not begin.
+    if (answer === 'queued' || resumedAt === undefined) return;
     const running = this.#running.get(process) ?? new Set<string>();
     this.#running.set(process, running.add(`${from} ${requestId}`));
-    const resumedAt = process.plane.serving.resumedAt(effect.from, effect.requestId);
     this.#emit({ type: 'run-started', node, from, requestId, resumedAt });
   }
 

@@ -4,11 +4,14 @@
  * unknown here, it sent a load without its capability, or it is the turn of anti-entropy) and is dropped on failure.
  * Bounded: one exchange in flight, 32 wishes, the oldest of which gives way.
  */
+import { backOffMs } from '../back-off.ts';
 import type { NodeId } from '../ids.ts';
 import type { Prng } from '../prng.ts';
 
-/** Source: guess: 10 000 members took 52 ms and the check of their signatures a second. */
-const ANSWER_MS_MAX = 5_000;
+/** How long an answer may take: twice as long after each that did not come, because who wakes up finds connections that are
+ *  dead without knowing, and the way may be slow as well. Source: guess: 10 000 members took 52 ms and the check of their
+ *  signatures a second. */
+const ANSWER_MS = { minMs: 1_000, maxMs: 5_000 } as const;
 /** Between two exchanges, so that no flood of odd messages makes us ask all the time. Source: guess. */
 const GAP_MS = 200;
 /** Before everybody is asked again after nobody answered. Source: guess. */
@@ -23,6 +26,8 @@ export class SnapshotExchange {
   #joined = false;
   #inFlight: { readonly node: NodeId; readonly deadlineMs: number } | undefined;
   #pausedUntilMs = -Infinity;
+  /** Exchanges in a row that came to nothing. */
+  #unanswered = 0;
 
   constructor(prng: Prng) {
     this.#prng = prng;
@@ -51,7 +56,7 @@ export class SnapshotExchange {
     if (this.#inFlight !== undefined || nowMs < this.#pausedUntilMs || connections.length === 0) return undefined;
     const node = this.#needed ? this.#anybody(connections, nowMs) : this.#wished(connections);
     if (node === undefined) return undefined;
-    this.#inFlight = { node, deadlineMs: nowMs + ANSWER_MS_MAX };
+    this.#inFlight = { node, deadlineMs: nowMs + backOffMs(ANSWER_MS, this.#unanswered) };
     return { node, everything: !this.#joined };
   }
 
@@ -64,6 +69,7 @@ export class SnapshotExchange {
     this.#inFlight = undefined;
     this.#pausedUntilMs = nowMs + GAP_MS;
     this.#tried.add(from);
+    this.#unanswered = answered ? 0 : this.#unanswered + 1;
     if (!answered) return;
     this.#joined = true;
     // Its view answers most wishes; those who are still unknown will show again by a load without capability.

@@ -121,9 +121,10 @@ export class Serving {
     }));
   }
 
-  /** Tokens of the answer that were said elsewhere before it came here. */
-  resumedAt(from: NodeId, requestId: RequestId): number {
-    return this.#served.get(keyOf(from, requestId))?.open.job.resume?.tokens ?? 0;
+  /** Tokens of the answer that were said elsewhere before it came here; undefined for what is not here any more. */
+  resumedAt(from: NodeId, requestId: RequestId): number | undefined {
+    const served = this.#served.get(keyOf(from, requestId));
+    return served === undefined ? undefined : (served.open.job.resume?.tokens ?? 0);
   }
 
   /** Takes a request in, or answers at once why not. */

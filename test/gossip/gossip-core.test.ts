@@ -218,7 +218,8 @@ describe('the gossip core', () => {
       assert.ok(step.wakeAtMs > wakeAtMs);
       wakeAtMs = step.wakeAtMs;
     }
-    assert.ok(asked.length >= 4 && asked.length <= 5);
+    // 1, 2, 4, 5, 5, 5 s, and the gaps between: nobody who is slow is left out for ever.
+    assert.ok(asked.length >= 6 && asked.length <= 7);
     assert.equal(new Set(asked.slice(0, 2)).size, 2);
     assert.equal(new Set(asked.slice(2, 4)).size, 2);
   });
