@@ -118,6 +118,9 @@ export const LIMITS = {
   stopSequences: 16,
   stopBytes: 256,
   answerTokens: 1_048_576,
+  /** Of a JSON schema that an answer must fit. A node without this number would answer in prose: it has another fingerprint. */
+  schemaBytes: 65_536,
+  schemaNameCharacters: 64,
 } as const;
 
 /** The fingerprint of everything above that nodes must share. */

@@ -72,9 +72,9 @@ function whatClientsSaw(report: RunReport): string {
   if (requests.arrived === 0) return 'Nobody asked anything.';
   const rest = [
     [requests.failed, 'failed'],
-    [requests.refused, 'were refused'],
-    [requests.nodeLost, 'were lost with the node they came to'],
-    [requests.clientGone, 'were given up by the client'],
+    [requests.refused, `${wasOrWere(requests.refused)} refused`],
+    [requests.nodeLost, `${wasOrWere(requests.nodeLost)} lost with the node asked`],
+    [requests.clientGone, `${wasOrWere(requests.clientGone)} given up by the client`],
     [requests.unfinished, 'never ended'],
   ] as const;
   const others = rest.filter(([count]) => count > 0).map(([count, word]) => `, ${count} ${word}`);
@@ -134,4 +134,8 @@ function all(count: number, noun: string): string {
 
 function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function wasOrWere(count: number): string {
+  return count === 1 ? 'was' : 'were';
 }

@@ -1,6 +1,6 @@
 /**
  * Which wishes of a chat completion request change the shape of the answer in a way that we cannot give yet? Those are
- * refused with the field's name: a client that asked for a tool call, JSON or two choices and silently gets one prose
+ * refused with the field's name: a client that asked for a tool call or two choices and silently gets one prose
  * answer breaks later and worse. Wishes that only tune the answer (`logit_bias`, `reasoning_effort`, `metadata`)
  * are ignored. Explicitly "off" values (null, false, empty) are what many clients always send, and pass.
  */
@@ -29,7 +29,7 @@ export function refuseFeatures(body: JsonObject): Failure | undefined {
   return (
     refuseTools(body, { list: 'tools', choice: 'tool_choice' }) ??
     refuseTools(body, { list: 'functions', choice: 'function_call' }) ??
-    refuseFormat(body) ??
+    refuseGrammar(body) ??
     refuseProbabilities(body) ??
     refuseChoices(body)
   );
@@ -53,16 +53,11 @@ function refuseTools(body: JsonObject, names: { list: string; choice: string }):
   });
 }
 
-function refuseFormat(body: JsonObject): Failure | undefined {
-  const format = field(body, 'response_format');
-  if (format !== undefined && !(isJsonObject(format) && format['type'] === 'text')) {
-    const isKnown = isJsonObject(format) && typeof format['type'] === 'string';
-    return isKnown
-      ? unsupported('response_format', 'structured output is not supported: only {"type":"text"} is')
-      : failure('invalid-request', 'response_format: expected an object with a type', { param: 'response_format' });
-  }
+function refuseGrammar(body: JsonObject): Failure | undefined {
   const grammar = GRAMMARS.find((name) => isWish(field(body, name)));
-  return grammar === undefined ? undefined : unsupported(grammar, 'constrained output is not supported: leave it out');
+  return grammar === undefined
+    ? undefined
+    : unsupported(grammar, 'not supported under this name: use response_format with a json_schema');
 }
 
 function refuseProbabilities(body: JsonObject): Failure | undefined {

@@ -9,12 +9,14 @@ import type { z } from 'zod';
 import { utf8 } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import { parseModelId } from '../ids.ts';
+import { Grammars } from '../inference/answer-format.ts';
 import type { ChatJob, ChatMessage, Sampling } from '../inference/engine.ts';
 import { LIMITS } from '../params.ts';
 import { isJsonObject, refuseFeatures } from './chat-features.ts';
 import { CHAT_SCHEMA, type ChatBody, STREAM_OPTIONS_SCHEMA } from './chat-schema.ts';
 import { isDeeperThan } from './json-depth.ts';
 import { readContent } from './message-content.ts';
+import { readResponseFormat } from './response-format.ts';
 
 export interface ParsedChat {
   readonly job: ChatJob;
@@ -31,8 +33,11 @@ export type ChatParse =
 /** A session key is cut here: it only steers requests to the node that may hold their prefix. Source: guess. */
 const SESSION_KEY_LENGTH_MAX = 128;
 
-/** `sessionHeader`: the value of `x-session-id`, which goes before the hints in the body. */
-export function parseChatRequest(text: string, sessionHeader?: string): ChatParse {
+/**
+ * `sessionHeader`: the value of `x-session-id`, which goes before the hints in the body. `grammars` remembers what came of
+ * the schemas of earlier requests.
+ */
+export function parseChatRequest(text: string, sessionHeader?: string, grammars = new Grammars()): ChatParse {
   if (isDeeperThan(text, LIMITS.jsonDepth)) {
     return refused(failure('invalid-request', `the body is nested more than ${LIMITS.jsonDepth} levels deep`));
   }
@@ -43,7 +48,17 @@ export function parseChatRequest(text: string, sessionHeader?: string): ChatPars
   const early = checkCounts(value) ?? refuseFeatures(value);
   if (early !== undefined) return refused(early);
   const parsed = CHAT_SCHEMA.safeParse(value);
-  return parsed.success ? toChat(parsed.data, sessionHeader) : refused(toFailure(parsed.error, []));
+  if (!parsed.success) return refused(toFailure(parsed.error, []));
+  const chat = toChat(parsed.data, sessionHeader);
+  return chat.type === 'refused' ? chat : withFormat(chat.chat, parsed.data.response_format, grammars);
+}
+
+/** Last, because it costs the most. */
+function withFormat(chat: ParsedChat, field: unknown, grammars: Grammars): ChatParse {
+  const parsed = readResponseFormat(field, grammars);
+  if (parsed.type === 'refused') return parsed;
+  const { format } = parsed;
+  return { type: 'chat', chat: format === undefined ? chat : { ...chat, job: { ...chat.job, format } } };
 }
 
 function toChat(body: ChatBody, sessionHeader: string | undefined): ChatParse {

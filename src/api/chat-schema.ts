@@ -40,6 +40,8 @@ export const CHAT_SCHEMA = z.object({
   max_tokens: absentOr(answerTokens),
   max_completion_tokens: absentOr(answerTokens),
   n: absentOr(z.int().min(1)),
+  // A schema of the client's own: `response-format.ts` reads it.
+  response_format: z.unknown().optional(),
   // Hints: used where they are texts, ignored otherwise.
   user: z.unknown().optional(),
   prompt_cache_key: z.unknown().optional(),

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Failure, failure } from '../errors.ts';
 import type { RequestId } from '../ids.ts';
+import { Grammars } from '../inference/answer-format.ts';
 import type { ChatService } from '../inference/chat.ts';
 import { checkApiKey } from './api-key.ts';
 import { API_LIMITS, type ApiLimits, type ApiLogEvent, type ApiOptions } from './api-options.ts';
@@ -66,6 +67,7 @@ class HttpApi implements ApiServer {
   readonly #connections: Connections;
   readonly #createdS = Math.floor(Date.now() / 1_000);
   readonly #exchanges = new Set<ChatExchange>();
+  readonly #grammars = new Grammars();
   #servers: readonly Server[] = [];
   #closing: readonly Server[] = [];
   #draining = false;
@@ -199,7 +201,7 @@ class HttpApi implements ApiServer {
     const body = await readBody(req, this.#limits);
     if (body.type === 'client-gone' || res.destroyed) return undefined;
     if (body.type === 'refused') return sendFailure(res, body.failure, body.isLate ? { connection: 'close' } : {});
-    const parsed = parseChatRequest(body.text, soleHeader(req.rawHeaders, 'x-session-id'));
+    const parsed = parseChatRequest(body.text, soleHeader(req.rawHeaders, 'x-session-id'), this.#grammars);
     if (parsed.type === 'refused') return sendFailure(res, this.#withModels(parsed.failure));
     // Again: others may have come while the body did.
     const fullNow = this.#refuseChat();

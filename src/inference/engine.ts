@@ -39,10 +39,27 @@ export interface Resume {
   readonly text: string;
 }
 
+/** What the text of an answer must be. An engine that cannot see to it refuses the job; it never answers in prose instead. */
+export type AnswerFormat =
+  | { readonly type: 'text' }
+  /** Any JSON object. */
+  | { readonly type: 'json-object' }
+  | {
+      readonly type: 'json-schema';
+      /** The client's name for it: 1 to `LIMITS.schemaNameCharacters` of `A-Z a-z 0-9 _ -`. */
+      readonly name: string;
+      /** JSON, at most `LIMITS.schemaBytes`. */
+      readonly schema: string;
+      /** What the client asked for; the schema is followed to the letter in both cases. */
+      readonly strict: boolean;
+    };
+
 export interface ChatJob {
   readonly model: ModelId;
   readonly messages: readonly ChatMessage[];
   readonly sampling: Sampling;
+  /** Absent = text. */
+  readonly format?: AnswerFormat;
   readonly resume?: Resume;
 }
 

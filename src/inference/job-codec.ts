@@ -9,7 +9,7 @@ import { fromUtf8, utf8 } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import { type RequestId, parseModelId, parseRequestId } from '../ids.ts';
 import { INFERENCE, LIMITS } from '../params.ts';
-import type { ChatJob, ChatMessage, Resume, Sampling } from './engine.ts';
+import type { AnswerFormat, ChatJob, ChatMessage, Resume, Sampling } from './engine.ts';
 
 /** What the asking node sends to open a request. */
 export interface OpenBody {
@@ -43,11 +43,13 @@ const BOUNDS = {
 } as const;
 const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool'] satisfies ChatMessage['role'][];
 const DIGEST = /^(?:[0-9a-f]{64})?$/;
+const SCHEMA_NAME = /^[A-Za-z0-9_-]+$/;
 const PROMPT_HEAD_BYTES = 256;
 
 /** The job without its resume, as it is pasted into every `open` of the request. */
 export function encodeJob(job: ChatJob): string {
-  return JSON.stringify({ model: job.model, messages: job.messages, sampling: job.sampling });
+  const { model, messages, sampling, format } = job;
+  return JSON.stringify({ model, messages, sampling, format });
 }
 
 export interface OpenParts {
@@ -112,9 +114,35 @@ function readJob(reader: FieldReader, value: unknown, resume: unknown): ChatJob 
   if (model === undefined) reader.fail('job.model: expected a model id');
   const messages = readMessages(reader, fields['messages']);
   const sampling = readSampling(reader, fields['sampling']);
+  const format = fields['format'] === undefined ? undefined : readFormat(reader, fields['format']);
   const resumed = resume === undefined ? undefined : readResume(reader, resume);
   if (model === undefined) return undefined;
-  return { model, messages, sampling, ...(resumed === undefined ? {} : { resume: resumed }) };
+  return {
+    model,
+    messages,
+    sampling,
+    ...(format === undefined ? {} : { format }),
+    ...(resumed === undefined ? {} : { resume: resumed }),
+  };
+}
+
+/** Whether a grammar can follow the schema is for the engine to say. */
+function readFormat(reader: FieldReader, value: unknown): AnswerFormat {
+  const fields = reader.record(value, 'job.format');
+  switch (fields['type']) {
+    case 'text':
+    case 'json-object':
+      return { type: fields['type'] };
+    case 'json-schema': {
+      const name = reader.text(fields['name'], { path: 'job.format.name', bytesMax: LIMITS.schemaNameCharacters });
+      if (!SCHEMA_NAME.test(name)) reader.fail('job.format.name: expected letters, digits, "_" and "-"');
+      const schema = reader.text(fields['schema'], { path: 'job.format.schema', bytesMax: LIMITS.schemaBytes });
+      return { type: 'json-schema', name, schema, strict: fields['strict'] === true };
+    }
+    default:
+      reader.fail('job.format.type: expected one of text, json-object, json-schema');
+      return { type: 'text' };
+  }
 }
 
 function readMessages(reader: FieldReader, value: unknown): ChatMessage[] {

@@ -128,6 +128,10 @@ export class ScriptedEngine implements Engine {
     const { contextTokens, slots } = this.#options;
     const state = this.#states.get(job.model);
     if (state === undefined) return failure('model-not-found', `this engine has no model ${job.model}`);
+    if (job.format !== undefined && job.format.type !== 'text')
+      return failure('unsupported-feature', 'response_format: a script cannot keep to a format', {
+        param: 'response_format',
+      });
     if (state !== 'ready') return failure('model-not-ready', `${job.model} is ${state}, not ready`);
     if (promptTokens >= contextTokens)
       return failure(

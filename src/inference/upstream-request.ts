@@ -5,7 +5,7 @@
  * message by themselves, vLLM when told by `continue_final_message`, which the others ignore.
  */
 import { type Failure, failure } from '../errors.ts';
-import type { ChatJob, ChatMessage, Sampling } from './engine.ts';
+import type { AnswerFormat, ChatJob, ChatMessage, Sampling } from './engine.ts';
 
 export interface UpstreamUrl {
   /** Scheme, host and port. */
@@ -44,6 +44,7 @@ export function chatBody(job: ChatJob, model: string): string {
     stream: true,
     stream_options: { include_usage: true },
     ...samplingFields(sampling),
+    response_format: formatField(job.format),
   };
   // The older name: Ollama, LM Studio and llama-cpp-python ignore `max_completion_tokens`, and would go on for ever.
   if (sampling.maxTokens !== undefined) body['max_tokens'] = sampling.maxTokens - (resume?.tokens ?? 0);
@@ -66,6 +67,14 @@ function samplingFields(sampling: Sampling): Record<string, unknown> {
     presence_penalty: sampling.presencePenalty === 0 ? undefined : sampling.presencePenalty,
     stop: sampling.stop.length === 0 ? undefined : sampling.stop,
   };
+}
+
+/** The schema is JSON: a job whose schema is none was refused before. */
+function formatField(format: AnswerFormat | undefined): unknown {
+  if (format === undefined || format.type === 'text') return undefined;
+  if (format.type === 'json-object') return { type: 'json_object' };
+  const { name, schema, strict } = format;
+  return { type: 'json_schema', json_schema: { name, strict, schema: JSON.parse(schema) as unknown } };
 }
 
 function invalid(why: string): ParsedUrl {

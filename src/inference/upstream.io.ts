@@ -8,7 +8,9 @@
  */
 import { Pool } from 'undici';
 import { type Failure, failure } from '../errors.ts';
+import { Grammars } from './answer-format.ts';
 import type { ChatJob, Engine, EngineEvent, EngineModel, EngineRun } from './engine.ts';
+import { FormatWatch } from './format-watch.ts';
 import { Discovery } from './upstream-discovery.io.ts';
 import { Exchange, type ExchangeOptions } from './upstream-exchange.io.ts';
 import type { UpstreamModel } from './upstream-models.ts';
@@ -69,6 +71,8 @@ interface Accepted {
   readonly job: ChatJob;
   readonly model: UpstreamModel;
   readonly on: (event: EngineEvent) => void;
+  /** Where a format was asked for. */
+  readonly watch: FormatWatch | undefined;
 }
 
 interface Running {
@@ -94,6 +98,7 @@ class HttpUpstreamEngine implements UpstreamEngine {
   readonly #discovery: Discovery;
   readonly #running = new Set<Running>();
   readonly #exchanges = new Set<Exchange>();
+  readonly #grammars = new Grammars();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -145,8 +150,25 @@ class HttpUpstreamEngine implements UpstreamEngine {
   start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
     const model = this.#discovery.find(job.model);
     if (model === undefined) return refuse(on, this.#whyMissing(job.model));
-    const refusal = this.#refusal(model);
-    return refusal === undefined ? this.#run({ job, model, on }) : refuse(on, refusal);
+    const grammar = this.#grammars.of(job.format);
+    if (grammar.type === 'refused') return refuse(on, grammar.failure);
+    const isFormatted = grammar.type === 'grammar';
+    const refusal = this.#refusal(model) ?? (isFormatted ? this.#whyNotResumed(job) : undefined);
+    if (refusal !== undefined) return refuse(on, refusal);
+    const watch = isFormatted
+      ? new FormatWatch({ job, starts: grammar.starts, upstream: this.#options.name })
+      : undefined;
+    return this.#run({ job, model, on, watch });
+  }
+
+  /** A server begins its format anew, whatever stands before it. */
+  #whyNotResumed({ resume }: ChatJob): Failure | undefined {
+    if (resume === undefined || resume.text === '') return undefined;
+    const { name } = this.#options;
+    return failure(
+      'upstream-failed',
+      `upstream ${name} cannot go on with a formatted answer that another engine began`,
+    );
   }
 
   #refusal(model: UpstreamModel): Failure | undefined {
@@ -166,19 +188,26 @@ class HttpUpstreamEngine implements UpstreamEngine {
       : failure('upstream-unreachable', `upstream ${name} does not tell which models it has`);
   }
 
-  #run({ job, model, on }: Accepted): EngineRun {
+  #run({ job, model, on, watch }: Accepted): EngineRun {
     const context = { upstream: this.#options.name, model: model.model, contextTokens: model.contextTokens };
-    const emit = (event: EngineEvent): void => {
+    const emit = (said: EngineEvent): void => {
+      const event = watch?.check(said) ?? said;
+      if (event !== said) giveUp();
       // The slot is free before the caller hears of the end, so that it may start the next run at once.
       if (event.type === 'ended' || event.type === 'failed') this.#running.delete(running);
       on(event);
     };
     const reply = new UpstreamReply({ job, context }, emit);
+    let exchange: Exchange | undefined;
+    const giveUp = (): void => {
+      reply.cancel();
+      exchange?.destroy();
+    };
     const running: Running = { model: model.model, reply, emit };
     this.#running.add(running);
     reply.open();
     if (reply.over) return ENDED_RUN;
-    const exchange = this.#startExchange({
+    exchange = this.#startExchange({
       dispatcher: this.#pool,
       path: this.#chatPath,
       headers: { ...this.#headers, 'content-type': 'application/json', accept: 'text/event-stream' },
@@ -191,13 +220,12 @@ class HttpUpstreamEngine implements UpstreamEngine {
       grant: (tokens) => {
         if (reply.over) return;
         reply.grant(tokens);
-        exchange.update();
+        exchange?.update();
       },
       cancel: () => {
         if (reply.over) return;
         this.#running.delete(running);
-        reply.cancel();
-        exchange.destroy();
+        giveUp();
       },
     };
   }

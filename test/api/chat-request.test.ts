@@ -37,6 +37,10 @@ function depthOf(value: unknown): number {
   return typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 }
 
+function asked(schema: unknown, more: object = {}): object {
+  return { type: 'json_schema', json_schema: { name: 'a', schema, ...more } };
+}
+
 describe('a chat completion request', () => {
   it('has the defaults of OpenAI', () => {
     assert.deepEqual(parse(HELLO), {
@@ -238,6 +242,66 @@ describe('a chat completion request', () => {
     assert.equal(why(body.replace('temperature', 'seed')), 'invalid-request seed');
   });
 
+  it('reads the format of the answer', () => {
+    const schema = {
+      type: 'object',
+      properties: { a: { type: 'string' } },
+      required: ['a'],
+      additionalProperties: false,
+    };
+    const text = JSON.stringify(schema);
+    for (const [format, expected] of [
+      [{ type: 'text' }, undefined],
+      [null, undefined],
+      [{ type: 'json_object' }, { type: 'json-object' }],
+      [{ type: 'json_object', schema: null }, { type: 'json-object' }],
+      [
+        { type: 'json_object', schema },
+        { type: 'json-schema', name: 'answer', schema: text, strict: false },
+      ],
+      [
+        { type: 'json_schema', json_schema: { name: 'a_B-9', strict: true, schema, description: 'x' } },
+        { type: 'json-schema', name: 'a_B-9', schema: text, strict: true },
+      ],
+      [
+        { type: 'json_schema', json_schema: { schema, strict: null } },
+        { type: 'json-schema', name: 'answer', schema: text, strict: false },
+      ],
+    ] as const)
+      assert.deepEqual(parse({ ...HELLO, response_format: format }).job.format, expected, JSON.stringify(format));
+  });
+
+  it('refuses a format that it cannot give, and says where and why', () => {
+    const tooLong = { enum: ['x'.repeat(LIMITS.schemaBytes)] };
+    for (const [format, message] of [
+      ['text', /expected an object with a type/],
+      [{}, /type: expected one of text/],
+      [{ type: 'xml' }, /type: expected one of text/],
+      [{ type: 'json_schema' }, /json_schema: expected an object/],
+      [asked(undefined), /json_schema.schema: expected an object/],
+      [asked([]), /json_schema.schema: expected an object/],
+      [asked({}, { name: 'a b' }), /json_schema.name/],
+      [asked({}, { name: 'x'.repeat(65) }), /json_schema.name/],
+      [asked({}, { strict: 'yes' }), /json_schema.strict/],
+      [asked(tooLong), /at most 65536 bytes/],
+      [
+        asked({ type: 'object', properties: { a: { not: {} } } }),
+        /the schema at #\/properties\/a\/not is not supported/,
+      ],
+      [asked({ $ref: '#' }), /the schema at # refers to itself/],
+      [{ type: 'json_object', schema: { uniqueItems: true } }, /the schema at #\/uniqueItems/],
+    ] as const) {
+      const parsed = parseChatRequest(JSON.stringify({ ...HELLO, response_format: format }));
+      assert.ok(parsed.type === 'refused', JSON.stringify(format));
+      assert.equal(parsed.failure.code, 'invalid-request');
+      assert.equal(parsed.failure.param, 'response_format');
+      assert.match(parsed.failure.message, message);
+    }
+    const infinite = JSON.stringify({ ...HELLO, response_format: asked({ enum: ['big'] }) }).replace('"big"', '1e999');
+    const parsed = parseChatRequest(infinite);
+    assert.match(parsed.type === 'refused' ? parsed.failure.message : '', /too large/);
+  });
+
   it('refuses what would change the shape of the answer', () => {
     const tool = { type: 'function', function: { name: 'f' } };
     const image = { type: 'image_url', image_url: { url: 'http://169.254.169.254/' } };
@@ -251,9 +315,7 @@ describe('a chat completion request', () => {
       [{ tool_choice: { type: 'function', function: { name: 'f' } } }, 'invalid-request tool_choice'],
       [{ functions: [{ name: 'f' }] }, 'unsupported-feature functions'],
       [{ function_call: { name: 'f' } }, 'invalid-request function_call'],
-      [{ response_format: { type: 'json_object' } }, 'unsupported-feature response_format'],
-      [{ response_format: { type: 'json_schema', json_schema: {} } }, 'unsupported-feature response_format'],
-      [{ response_format: 'text' }, 'invalid-request response_format'],
+      [{ json_schema: { type: 'object' } }, 'unsupported-feature json_schema'],
       [{ grammar: 'root ::= "a"' }, 'unsupported-feature grammar'],
       [{ guided_json: { type: 'object' } }, 'unsupported-feature guided_json'],
       [{ logprobs: true }, 'unsupported-feature logprobs'],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { utf8 } from '../../src/bytes.ts';
 import { parseModelId, parseRequestId } from '../../src/ids.ts';
-import type { ChatJob } from '../../src/inference/engine.ts';
+import type { AnswerFormat, ChatJob } from '../../src/inference/engine.ts';
 import { decodeOpen, encodeJob, encodeOpen, promptBytesOf, promptHeadOf } from '../../src/inference/job-codec.ts';
 import { INFERENCE, LIMITS } from '../../src/params.ts';
 
@@ -36,6 +36,10 @@ function encoded(job: ChatJob): Uint8Array {
   return encodeOpen({ ...parts, jobText: encodeJob(job), resume: job.resume });
 }
 
+function formatted(more: object): object {
+  return { type: 'json-schema', name: 'a', schema: '{}', strict: true, ...more };
+}
+
 /** A valid body with one field replaced: `path` as in "job.sampling.topP". */
 function changed(path: string, value: unknown): Uint8Array {
   const job = { ...JOB, resume: { tokens: 2, tokenIds: [7, 8], text: 'So ' } };
@@ -59,7 +63,14 @@ describe('the body of a request between nodes', () => {
       sampling: { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] },
     };
     const resumed = { ...JOB, resume: { tokens: 2, tokenIds: [7, 8], text: 'So "far\u2028' } };
-    for (const job of [JOB, minimal, resumed]) {
+    const schema = '{"type":"object","properties":{"goose \\ud83e\\udebf":{}}}';
+    const formats: AnswerFormat[] = [
+      { type: 'text' },
+      { type: 'json-object' },
+      { type: 'json-schema', name: 'Flight_plan-2', schema, strict: true },
+      { type: 'json-schema', name: 'a', schema: 'no JSON: that is for the engine to say', strict: false },
+    ];
+    for (const job of [JOB, minimal, resumed, ...formats.map((format) => ({ ...JOB, format }))]) {
       const decoded = decodeOpen(encoded(job));
       assert.ok(decoded.type === 'open', JSON.stringify(decoded));
       assert.deepEqual(decoded.open.job, job);
@@ -80,6 +91,19 @@ describe('the body of a request between nodes', () => {
       { path: 'resumeDigest', value: 'zz', message: /resumeDigest/ },
       { path: 'job', value: null, message: /job: expected an object, got null/ },
       { path: 'job.model', value: 'a b', message: /job.model/ },
+      { path: 'job.format', value: 'json', message: /job.format: expected an object/ },
+      { path: 'job.format', value: { type: 'xml' }, message: /job.format.type: expected one of text/ },
+      { path: 'job.format', value: formatted({ name: 'x'.repeat(64) }), message: undefined },
+      { path: 'job.format', value: formatted({ name: 'x'.repeat(65) }), message: /job.format.name/ },
+      { path: 'job.format', value: formatted({ name: '' }), message: /job.format.name: expected letters/ },
+      { path: 'job.format', value: formatted({ name: 'a b' }), message: /job.format.name: expected letters/ },
+      { path: 'job.format', value: formatted({ schema: {} }), message: /job.format.schema: expected text/ },
+      { path: 'job.format', value: formatted({ schema: ' '.repeat(LIMITS.schemaBytes) }), message: undefined },
+      {
+        path: 'job.format',
+        value: formatted({ schema: ' '.repeat(LIMITS.schemaBytes + 1) }),
+        message: /job.format.schema/,
+      },
       { path: 'job.messages', value: [], message: /job.messages: expected a list of 1 to 2048, got 0/ },
       { path: 'job.messages', value: Array.from({ length: LIMITS.messages + 1 }, () => 0), message: /got 2049/ },
       { path: 'job.messages.0', value: 'hello', message: /job.messages\[0\]: expected an object/ },

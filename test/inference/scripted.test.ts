@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { failure } from '../../src/errors.ts';
 import { type ModelId, parseModelId } from '../../src/ids.ts';
-import type { ChatJob, EngineEvent, Sampling } from '../../src/inference/engine.ts';
+import type { AnswerFormat, ChatJob, EngineEvent, Sampling } from '../../src/inference/engine.ts';
 import { ScriptedEngine, type ScriptedOptions } from '../../src/inference/scripted.ts';
 
 const GOOSE = modelId('goose:7b');
@@ -31,6 +31,15 @@ describe('the scripted engine', () => {
       events.flatMap((event) => (event.type === 'tokens' ? event.tokenIds : [])),
       [0, 1, 2],
     );
+  });
+
+  it('refuses a format, because a script says what it says', () => {
+    const { events } = answerOf({ script: ['{}'] }, { format: { type: 'json-object' } });
+    assert.deepEqual(
+      events.map((event) => (event.type === 'failed' ? [event.failure.code, event.failure.param] : event.type)),
+      [['unsupported-feature', 'response_format']],
+    );
+    assert.equal(answerOf({ script: ['Honk'] }, { format: { type: 'text' } }).text, 'Honk');
   });
 
   it('ends with length where the context is full', () => {
@@ -107,16 +116,22 @@ interface JobMore {
   readonly content?: string;
   readonly sampling?: Partial<Sampling>;
   readonly resume?: ChatJob['resume'];
+  readonly format?: AnswerFormat;
 }
 
 function start(engine: ScriptedEngine, model = GOOSE, more: JobMore = {}) {
   const events: EngineEvent[] = [];
   const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [], ...more.sampling };
   const messages = [{ role: 'user', content: more.content ?? 'two words' } as const];
-  const { resume } = more;
-  const run = engine.start({ model, messages, sampling, ...(resume === undefined ? {} : { resume }) }, (event) =>
-    events.push(event),
-  );
+  const { resume, format } = more;
+  const job = {
+    model,
+    messages,
+    sampling,
+    ...(format === undefined ? {} : { format }),
+    ...(resume === undefined ? {} : { resume }),
+  };
+  const run = engine.start(job, (event) => events.push(event));
   return {
     run,
     events,

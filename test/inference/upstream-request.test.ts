@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseModelId } from '../../src/ids.ts';
-import type { ChatJob, ChatMessage, Sampling } from '../../src/inference/engine.ts';
+import type { AnswerFormat, ChatJob, ChatMessage, Sampling } from '../../src/inference/engine.ts';
 import { chatBody, parseUpstreamUrl } from '../../src/inference/upstream-request.ts';
 
 describe('the base url of an upstream', () => {
@@ -33,6 +33,19 @@ describe('the request to an upstream', () => {
       stream_options: { include_usage: true },
       temperature: 0,
     });
+  });
+
+  it('asks for a format as the servers know it', () => {
+    const schema = { type: 'object', properties: { a: {} } };
+    for (const [format, expected] of [
+      [{ type: 'text' }, undefined],
+      [{ type: 'json-object' }, { type: 'json_object' }],
+      [
+        { type: 'json-schema', name: 'plan', schema: JSON.stringify(schema), strict: true },
+        { type: 'json_schema', json_schema: { name: 'plan', strict: true, schema } },
+      ],
+    ] as const)
+      assert.deepEqual(body({ format })['response_format'], expected);
   });
 
   it('names every option as the servers know it', () => {
@@ -98,6 +111,7 @@ function body(more: {
   messages?: readonly ChatMessage[];
   sampling?: Partial<Sampling>;
   resume?: NonNullable<ChatJob['resume']>;
+  format?: AnswerFormat;
 }): Record<string, unknown> {
   const model = parseModelId('our-name');
   assert.ok(model !== undefined);
@@ -105,6 +119,7 @@ function body(more: {
     model,
     messages: more.messages ?? [{ role: 'user', content: 'hello' }],
     sampling: { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [], ...more.sampling },
+    ...(more.format === undefined ? {} : { format: more.format }),
     ...(more.resume === undefined ? {} : { resume: more.resume }),
   };
   // eslint-disable-next-line typescript/no-unsafe-type-assertion

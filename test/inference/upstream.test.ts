@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { type FakeUpstreamOptions, startFakeUpstream } from '../../bench/fake-upstream.io.ts';
 import { utf8 } from '../../src/bytes.ts';
 import { type ModelId, parseModelId } from '../../src/ids.ts';
-import type { ChatJob } from '../../src/inference/engine.ts';
+import type { AnswerFormat, ChatJob } from '../../src/inference/engine.ts';
 import { createUpstreamEngine, type UpstreamEngine, type UpstreamOptions } from '../../src/inference/upstream.io.ts';
 import { Recording } from '../contract/engine.contract.ts';
 import { type Answer, delta, DONE, FINISH, serve, stream, type TestServer } from './upstream-server.ts';
@@ -42,6 +42,65 @@ describe('the upstream engine', () => {
     closers.push(() => fake.close());
     return { fake, engine: await engineAt(fake.baseUrl, more) };
   }
+
+  describe('asked for a format', () => {
+    const format: AnswerFormat = {
+      type: 'json-schema',
+      name: 'answer',
+      schema: '{"type":"object","required":["a"],"properties":{"a":{"type":"string"}}}',
+      strict: true,
+    };
+
+    it('passes on what keeps to it', async () => {
+      const { engine } = await before(saying(['\n', '{"a":', ' "b"}']));
+      const run = new Recording(engine, { ...job(), format }, 100);
+      await run.ended();
+      assert.equal(run.text, '\n{"a": "b"}');
+    });
+
+    it('fails before anything left where the server answers in prose, and where JSON ends in the middle', async () => {
+      for (const [deltas, wanted, message] of [
+        [['Sure! ', '{"a":"b"}'], format, /began its answer in another/],
+        [['```json\n{}'], { type: 'json-object' }, /began its answer in another/],
+        [['[1]'], { type: 'json-object' }, /began its answer in another/],
+        [['{"a":', '"b"'], format, /ended its answer in the middle/],
+      ] as const) {
+        const { engine } = await before(saying(deltas));
+        const run = new Recording(engine, { ...job(), format: wanted }, 100);
+        const { failure } = await run.failed();
+        assert.equal(failure.code, 'upstream-failed');
+        assert.match(failure.message, message);
+        if (/another/.test(failure.message)) assert.equal(run.tokens, 0);
+        // The slot is free.
+        await new Recording(engine, job(), 100).ended();
+      }
+    });
+
+    it('leaves an answer alone that the length or a stop string of the client cut', async () => {
+      const { engine } = await before(saying(['{"a":', '"b"}']));
+      const sampling = { ...job().sampling, stop: ['b'] };
+      const run = new Recording(engine, { ...job(), format, sampling }, 100);
+      assert.equal((await run.ended()).finishReason, 'stop');
+      assert.equal(run.text, '{"a":"');
+      const short = new Recording(engine, { ...job(), format, sampling: { ...job().sampling, maxTokens: 1 } }, 100);
+      assert.equal((await short.ended()).finishReason, 'length');
+    });
+
+    it('does not go on with what another engine began, and does not ask for what no grammar can follow', async () => {
+      const { engine, server: asked } = await before(saying(['{}']));
+      const resume = { tokens: 1, tokenIds: [], text: '{' };
+      const resumed = await new Recording(engine, { ...job(), format, resume }, 100).failed();
+      assert.equal(resumed.failure.code, 'upstream-failed');
+      assert.match(resumed.failure.message, /cannot go on/);
+      const refused = await new Recording(
+        engine,
+        { ...job(), format: { ...format, schema: '{"not":{}}' } },
+        100,
+      ).failed();
+      assert.equal(refused.failure.code, 'invalid-request');
+      assert.ok(!asked.requests.includes(CHAT));
+    });
+  });
 
   describe('before a hostile server', () => {
     it('never follows a redirect', async () => {
@@ -344,6 +403,15 @@ describe('the upstream engine', () => {
     });
   });
 });
+
+/** An answer of these deltas. */
+function saying(deltas: readonly string[]): Answer {
+  return (response) => {
+    stream(response);
+    for (const text of deltas) response.write(delta(text));
+    response.end(FINISH + DONE);
+  };
+}
 
 function job(): ChatJob {
   return {

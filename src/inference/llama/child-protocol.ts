@@ -21,6 +21,8 @@ export interface StartCommand {
   readonly runId: number;
   readonly messages: readonly ChatMessage[];
   readonly sampling: Sampling;
+  /** GBNF that the whole answer must follow. */
+  readonly grammar?: string;
   readonly resume?: Resume;
 }
 

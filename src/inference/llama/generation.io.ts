@@ -10,8 +10,8 @@ import type { FinishReason, Sampling, Usage } from '../engine.ts';
 import { TextStream, TokenText } from '../text-stream.ts';
 import type { ChildMessage, StartCommand } from './child-protocol.ts';
 import type { Credit } from './credit.io.ts';
+import type { GrammarSampling } from './grammar-state.io.ts';
 import type { LoadedModel } from './loaded-model.io.ts';
-import { resumedTokens } from './prompt.io.ts';
 
 /** Prompt tokens of one evaluation: it starts small, and grows or shrinks to take about this long. Source: measured (256 lets
  *  other streams breathe on two cores) and the cancel limit of 250 ms. */
@@ -26,6 +26,10 @@ export interface GenerationOptions {
   readonly sequence: LlamaContextSequence;
   readonly command: StartCommand;
   readonly prompt: readonly Token[];
+  /** The tokens of the answer that another engine produced. */
+  readonly resumed: readonly Token[];
+  /** Where the answer is in its grammar, the resumed tokens included; absent = any text. */
+  readonly grammar?: GrammarSampling;
   readonly credit: Credit;
   /** For a sampler without a seed of the client's. */
   readonly randomSeed: number;
@@ -59,15 +63,15 @@ export class Generation {
   #foundTokens = 0;
 
   constructor(options: GenerationOptions) {
-    const { loaded, prompt } = options;
+    const { loaded, prompt, resumed, grammar } = options;
     const { resume, sampling } = options.command;
     this.#options = options;
     this.#text = new TokenText((tokenIds, before) => {
       // eslint-disable-next-line typescript/no-unsafe-type-assertion
       return loaded.model.detokenize(tokenIds as readonly Token[], false, before as readonly Token[]);
     });
-    const resumed = resumedTokens(loaded, resume);
-    const stop = [...sampling.stop, ...loaded.stopTexts];
+    // A grammar knows its end, and the texts that end other answers may be part of a string.
+    const stop = [...sampling.stop, ...(grammar === undefined ? loaded.stopTexts : [])];
     this.#stream = new TextStream({ stop, ...(resume === undefined ? {} : { sent: resume.text }) });
     const text = resumed.map((tokenId) => this.#text.push(tokenId)).join('');
     const sent = resume?.text ?? '';
@@ -184,7 +188,7 @@ export class Generation {
   }
 
   #samplingOptions(): SequenceEvaluateOptions {
-    const { command, prompt, randomSeed } = this.#options;
+    const { command, prompt, randomSeed, grammar } = this.#options;
     const { sampling } = command;
     return {
       temperature: sampling.temperature,
@@ -196,6 +200,7 @@ export class Generation {
       ...penalties(sampling, () =>
         this.#tokens.slice(Math.max(prompt.length, this.#tokens.length - PENALTY_TOKENS_MAX)),
       ),
+      ...grammar,
       evaluationPriority: PRIORITY.answer,
     };
   }

@@ -8,9 +8,10 @@ import { randomInt } from 'node:crypto';
 import type { ChildMessage, ParentMessage, StartCommand } from './child-protocol.ts';
 import { Credit } from './credit.io.ts';
 import { Generation } from './generation.io.ts';
+import type { GrammarStates } from './grammar-state.io.ts';
 import type { LoadedModel } from './loaded-model.io.ts';
 import { Outbox } from './outbox.io.ts';
-import { createPrompt } from './prompt.io.ts';
+import { createPrompt, resumedTokens } from './prompt.io.ts';
 import { Slots } from './slots.io.ts';
 
 /** Source: guess, six of them fit into the parent's patience. */
@@ -21,7 +22,7 @@ const outbox = new Outbox((messages) => {
   if (process.connected) process.send?.(messages);
 });
 const credits = new Map<number, Credit>();
-let serving: { readonly loaded: LoadedModel; readonly slots: Slots } | undefined;
+let serving: { readonly loaded: LoadedModel; readonly slots: Slots; readonly grammars: GrammarStates } | undefined;
 
 process.on('disconnect', endProcess);
 process.on('SIGINT', () => undefined);
@@ -61,8 +62,9 @@ function obey(message: ParentMessage): void {
 async function load(command: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
   try {
     const { loadModel } = await import('./loaded-model.io.ts');
+    const { GrammarStates: States } = await import('./grammar-state.io.ts');
     const loaded = await loadModel(command, async (phase) => announce({ type: 'phase', phase }));
-    serving = { loaded, slots: new Slots(loaded.sequences) };
+    serving = { loaded, slots: new Slots(loaded.sequences), grammars: new States(loaded.model) };
     outbox.push({ type: 'ready', contextTokens: loaded.contextTokens, slots: loaded.sequences.length });
   } catch (error) {
     outbox.push({ type: 'load-failed', reason: loadFailure(error), detail: describe(error) });
@@ -95,18 +97,22 @@ async function start(command: StartCommand): Promise<void> {
 async function answer(command: StartCommand, credit: Credit): Promise<ChildMessage> {
   const { runId } = command;
   if (serving === undefined) throw new Error('no model is loaded');
-  const { loaded, slots } = serving;
+  const { loaded, slots, grammars } = serving;
   const prompt = createPrompt(loaded, command.messages);
   if (prompt.type === 'too-long')
     return { type: 'too-long', runId, promptTokens: prompt.promptTokens, contextTokens: loaded.contextTokens };
   const sequence = slots.take(prompt.tokens);
   if (sequence === undefined) throw new Error('no slot is free');
   try {
+    const resumed = resumedTokens(loaded, command.resume);
+    const grammar = command.grammar === undefined ? undefined : await grammars.open(command.grammar, resumed);
     const generation = new Generation({
       loaded,
       sequence,
       command,
       prompt: prompt.tokens,
+      resumed,
+      ...(grammar === undefined ? {} : { grammar }),
       credit,
       randomSeed: randomInt(2 ** 32),
       report: (message) => outbox.push(message),

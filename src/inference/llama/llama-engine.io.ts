@@ -4,8 +4,9 @@
  * is in `model-host.io.ts`, the work in `llama-child.io.ts`.
  * Limits: as many children as models in use; nothing is unloaded before `close`.
  */
-import { failure } from '../../errors.ts';
+import { type Failure, failure } from '../../errors.ts';
 import type { ModelId } from '../../ids.ts';
+import { Grammars } from '../answer-format.ts';
 import type { ChatJob, Engine, EngineEvent, EngineModel, EngineRun } from '../engine.ts';
 import type { StoredModel } from '../stored-model.ts';
 import { ModelHost } from './model-host.io.ts';
@@ -29,6 +30,7 @@ export interface LlamaEngineOptions {
 export class LlamaEngine implements Engine, AsyncDisposable {
   readonly kind = 'llama';
   readonly #hosts: ReadonlyMap<ModelId, ModelHost>;
+  readonly #grammars = new Grammars();
   #closed = false;
 
   constructor(options: LlamaEngineOptions) {
@@ -55,9 +57,11 @@ export class LlamaEngine implements Engine, AsyncDisposable {
 
   start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
     const host = this.#hosts.get(job.model);
-    if (host !== undefined) return host.start(job, on);
-    on({ type: 'failed', failure: failure('model-not-found', `this engine has no model ${job.model}`) });
-    return { grant: () => undefined, cancel: () => undefined };
+    if (host === undefined) return refuse(on, failure('model-not-found', `this engine has no model ${job.model}`));
+    // Here and not in the child: a schema is a client's, and what comes of it is checked and remembered.
+    const grammar = this.#grammars.of(job.format);
+    if (grammar.type === 'refused') return refuse(on, grammar.failure);
+    return host.start({ job, ...(grammar.type === 'grammar' ? { grammar: grammar.text } : {}) }, on);
   }
 
   /** Loads a model, also one in quarantine; resolves when it is ready or failed. Undefined for an unknown one. */
@@ -88,4 +92,9 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       await host.ready();
     }
   }
+}
+
+function refuse(on: (event: EngineEvent) => void, reason: Failure): EngineRun {
+  on({ type: 'failed', failure: reason });
+  return { grant: () => undefined, cancel: () => undefined };
 }

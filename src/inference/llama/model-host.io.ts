@@ -4,11 +4,11 @@
  * requests above the slots are refused as busy. When the child dies, each of its runs fails once, and the model rests (`restarts.ts`).
  */
 import { type Failure, failure } from '../../errors.ts';
-import type { ChatJob, EngineEvent, EngineModel, EngineRun, ModelState } from '../engine.ts';
+import type { EngineEvent, EngineModel, EngineRun, ModelState } from '../engine.ts';
 import type { StoredModel } from '../stored-model.ts';
 import { ChildLink } from './child-link.io.ts';
 import type { ChildMessage } from './child-protocol.ts';
-import { isLast, ModelRun, type RunMessage } from './model-run.ts';
+import { type GrammarJob, isLast, ModelRun, type RunMessage } from './model-run.ts';
 import {
   diedFailure,
   diedProblem,
@@ -75,7 +75,7 @@ export class ModelHost {
     return this.#link?.pid;
   }
 
-  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+  start(job: GrammarJob, on: (event: EngineEvent) => void): EngineRun {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       on({ type: 'failed', failure: refusal });

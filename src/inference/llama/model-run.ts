@@ -12,9 +12,17 @@ import { contextFailure } from './problems.ts';
 /** Messages about a run. */
 export type RunMessage = Extract<ChildMessage, { readonly runId: number }>;
 
+/** A job whose format became a grammar. */
+export interface GrammarJob {
+  readonly job: ChatJob;
+  /** Absent = any text. */
+  readonly grammar?: string;
+}
+
 export class ModelRun {
   readonly runId: number;
   readonly #job: ChatJob;
+  readonly #grammar: string | undefined;
   readonly #on: (event: EngineEvent) => void;
   #granted = 0;
   #position: number;
@@ -25,9 +33,10 @@ export class ModelRun {
   #promptTokens = 0;
   #cachedTokens = 0;
 
-  constructor(runId: number, job: ChatJob, on: (event: EngineEvent) => void) {
+  constructor(runId: number, { job, grammar }: GrammarJob, on: (event: EngineEvent) => void) {
     this.runId = runId;
     this.#job = job;
+    this.#grammar = grammar;
     this.#on = on;
     this.#firstPosition = job.resume?.tokens ?? 0;
     this.#position = this.#firstPosition;
@@ -44,7 +53,15 @@ export class ModelRun {
   /** The command that starts it in the child. */
   get command(): StartCommand {
     const { messages, sampling, resume } = this.#job;
-    return { type: 'start', runId: this.runId, messages, sampling, ...(resume === undefined ? {} : { resume }) };
+    const grammar = this.#grammar;
+    return {
+      type: 'start',
+      runId: this.runId,
+      messages,
+      sampling,
+      ...(grammar === undefined ? {} : { grammar }),
+      ...(resume === undefined ? {} : { resume }),
+    };
   }
 
   grant(tokens: number): void {

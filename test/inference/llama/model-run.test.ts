@@ -88,7 +88,7 @@ function start(resume?: Resume): { run: ModelRun; events: EngineEvent[] } {
   assert.ok(model !== undefined);
   const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] };
   const job = { model, messages: [], sampling, ...(resume === undefined ? {} : { resume }) };
-  return { run: new ModelRun(0, job, (event) => events.push(event)), events };
+  return { run: new ModelRun(0, { job }, (event) => events.push(event)), events };
 }
 
 function tokens(position: number, count = 1): RunMessage {

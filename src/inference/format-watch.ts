@@ -1,0 +1,66 @@
+/**
+ * Does somebody else's server keep to the format that was asked for? Some ignore it and answer in prose. Its first character
+ * gives most of them away before anything of the answer left, so that another node can be asked; what is no JSON at the
+ * end is a failure and no end. Limits: between the two nothing is checked; whether a schema is followed to the letter is the
+ * server's word; a text that the client's stop strings cut short is not checked at its end.
+ */
+import { type Failure, failure } from '../errors.ts';
+import type { ChatJob, EngineEvent } from './engine.ts';
+import { type CharacterSet, has } from './schema-grammar/characters.ts';
+
+export interface FormatWatchOptions {
+  readonly job: ChatJob;
+  /** The characters with which a text of the format begins. */
+  readonly starts: CharacterSet;
+  /** The server's name in messages. */
+  readonly upstream: string;
+}
+
+export class FormatWatch {
+  readonly #options: FormatWatchOptions;
+  #text = '';
+  #hasBegun = false;
+
+  constructor(options: FormatWatchOptions) {
+    this.#options = options;
+  }
+
+  /** The event, or the failure that it means. */
+  check(event: EngineEvent): EngineEvent {
+    if (event.type === 'tokens') {
+      this.#text += event.text;
+      const broken = this.#hasBegun ? undefined : this.#checkStart();
+      return broken === undefined ? event : { type: 'failed', failure: broken };
+    }
+    if (event.type !== 'ended' || event.finishReason !== 'stop') return event;
+    const isCut = this.#options.job.sampling.stop.length > 0;
+    return isCut || this.#isWhole()
+      ? event
+      : { type: 'failed', failure: this.#broken('ended its answer in the middle of it') };
+  }
+
+  #checkStart(): Failure | undefined {
+    const first = /[^\t\n\r ]/u.exec(this.#text)?.[0].codePointAt(0);
+    if (first === undefined) return undefined;
+    this.#hasBegun = true;
+    return has(this.#options.starts, first) ? undefined : this.#broken('began its answer in another');
+  }
+
+  #isWhole(): boolean {
+    const value = parseJson(this.#text);
+    if (this.#options.job.format?.type !== 'json-object') return value !== undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  }
+
+  #broken(what: string): Failure {
+    return failure('upstream-failed', `upstream ${this.#options.upstream} was asked for a format and ${what}`);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
