@@ -59,7 +59,8 @@ describe('three machines on one LAN', function () {
     await until('the stranger knocked', async () => (await Host.connectionsOpened(stranger.pid)) > 0);
     assert.deepEqual(await nodesSeenBy(stranger), [stranger.node]);
     assert.deepEqual(await nodesSeenBy(front), [front.node, server.node].toSorted());
-    await assert.rejects(ask(stranger), /404/);
+    // It knows of a mesh and has heard nobody of it: nothing exists that it could be told of.
+    await assert.rejects(ask(stranger), /503 .*no node that offers it can be reached/);
     const { sent } = await hostD.packets();
     assert.ok(sent > 0, 'the stranger was on the LAN');
     await Promise.all([stranger, server].map(async (node) => node.end('SIGKILL')));
