@@ -121,6 +121,24 @@ export const LIMITS = {
   /** Of a JSON schema that an answer must fit. A node without this number would answer in prose: it has another fingerprint. */
   schemaBytes: 65_536,
   schemaNameCharacters: 64,
+  /** Source: spec (OpenAI). */
+  tools: 128,
+  /** Source: spec (OpenAI). */
+  toolNameCharacters: 64,
+  /** All descriptions and schemas of the tools together. Source: guess: four times the largest sets of agents. */
+  toolBytes: 262_144,
+  /** Calls in one message. Source: as many as tools. */
+  toolCalls: 128,
+  /** Source: guess: ours have 38. */
+  toolCallIdCharacters: 128,
+  /** Source: spec (OpenAI). */
+  topLogprobs: 20,
+  /** Source: guess: OpenAI's is not told; larger sets belong into a grammar. */
+  logitBiases: 1_024,
+  /** Of one embedding request. Source: spec (OpenAI). */
+  inputs: 2_048,
+  /** Of one rerank request. Source: copied (Cohere: 1,000), rounded up. */
+  documents: 1_024,
 } as const;
 
 /** The fingerprint of everything above that nodes must share. */

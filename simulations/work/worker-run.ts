@@ -5,7 +5,7 @@
  * The first token is shown as soon as it is made, later ones in batches. A run that has used up its grants does nothing
  * and costs the others nothing. It ends exactly once, and says nothing after a cancel.
  */
-import type { ChatJob, EngineEvent, EngineRun, FinishReason } from '../../src/inference/engine.ts';
+import type { Job, EngineEvent, EngineRun, FinishReason } from '../../src/inference/engine.ts';
 import { StopStrings } from '../../src/inference/stop-strings.ts';
 import { markOf, tokensText } from './numbered-text.ts';
 import type { Sequence } from './prefix-cache.ts';
@@ -28,7 +28,7 @@ export interface RunHost {
 
 export interface RunSetup {
   readonly host: RunHost;
-  readonly job: ChatJob;
+  readonly job: Job;
   readonly on: (event: EngineEvent) => void;
   /** Index of the model. */
   readonly model: number;

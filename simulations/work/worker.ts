@@ -10,7 +10,7 @@
 import { hash64, hashHex, utf8 } from '../../src/bytes.ts';
 import { type Failure, failure } from '../../src/errors.ts';
 import type { ModelId } from '../../src/ids.ts';
-import type { ChatJob, Engine, EngineEvent, EngineModel, EngineRun, ModelState } from '../../src/inference/engine.ts';
+import type { Job, Engine, EngineEvent, EngineModel, EngineRun, ModelState } from '../../src/inference/engine.ts';
 import type { EventQueue, Timer } from '../kernel/kernel-port.ts';
 import { type Machine, sharedSpeed } from './machines.ts';
 import { answerTokensOf, prefixHashes, tokensOf } from './numbered-text.ts';
@@ -88,7 +88,7 @@ export class SimulatedEngine implements Engine, RunHost {
     return this.#runs.length;
   }
 
-  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+  start(job: Job, on: (event: EngineEvent) => void): EngineRun {
     if (this.#stopped) return { grant() {}, cancel() {} };
     const index = this.#offered.findIndex(({ model }) => model === job.model);
     const tokens = job.messages.map(tokensOf);
@@ -166,7 +166,7 @@ export class SimulatedEngine implements Engine, RunHost {
     this.#cache.end(sequence, reserveOf(run.setup), promptTokens + run.position);
   }
 
-  #refusal(job: ChatJob, { index, promptTokens }: { index: number; promptTokens: number }): Failure | undefined {
+  #refusal(job: Job, { index, promptTokens }: { index: number; promptTokens: number }): Failure | undefined {
     const offered = this.#offered[index];
     if (offered === undefined) return undefined;
     const { contextTokens } = offered;
@@ -181,7 +181,7 @@ export class SimulatedEngine implements Engine, RunHost {
   }
 
   #newRun(wish: {
-    readonly job: ChatJob;
+    readonly job: Job;
     readonly on: (event: EngineEvent) => void;
     readonly sequence: Sequence;
     readonly promptTokens: number;

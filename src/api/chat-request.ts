@@ -10,7 +10,7 @@ import { utf8 } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import { parseModelId } from '../ids.ts';
 import { Grammars } from '../inference/answer-format.ts';
-import type { ChatJob, ChatMessage, Sampling } from '../inference/engine.ts';
+import type { Job, ChatMessage, Sampling } from '../inference/engine.ts';
 import { LIMITS } from '../params.ts';
 import { isJsonObject, refuseFeatures } from './chat-features.ts';
 import { CHAT_SCHEMA, type ChatBody, STREAM_OPTIONS_SCHEMA } from './chat-schema.ts';
@@ -19,7 +19,7 @@ import { readContent } from './message-content.ts';
 import { readResponseFormat } from './response-format.ts';
 
 export interface ParsedChat {
-  readonly job: ChatJob;
+  readonly job: Job;
   /** '' = none. */
   readonly sessionKey: string;
   readonly stream: boolean;

@@ -10,7 +10,7 @@ import type { NodeId, RequestId } from '../ids.ts';
 import type { DispatchPlan, Input } from '../node/events.ts';
 import { Alarm, type PlaneClock } from './alarm.ts';
 import type { ChatEvent, ChatRequest, ChatRun, ChatService } from './chat.ts';
-import type { ChatJob } from './engine.ts';
+import type { Job } from './engine.ts';
 import { type OpenParts, encodeJob, promptBytesOf, promptHeadOf } from './job-codec.ts';
 import type { Answer } from './messages.ts';
 import type { RequestEffect, RequestInput, RequestReport } from './request-events.ts';
@@ -31,7 +31,7 @@ export interface ServerLine {
 export interface Opening {
   readonly node: NodeId;
   readonly parts: OpenParts;
-  readonly job: ChatJob;
+  readonly job: Job;
   answered(answer: Answer): void;
   /** Nothing more comes. */
   lost(reason: string): void;

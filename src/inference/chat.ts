@@ -4,13 +4,13 @@
  */
 import type { Failure } from '../errors.ts';
 import type { NodeId, RequestId } from '../ids.ts';
-import type { ChatJob, FinishReason, Usage } from './engine.ts';
+import type { Job, FinishReason, Usage } from './engine.ts';
 
 export interface ChatRequest {
   readonly requestId: RequestId;
   /** Ties the turns of one conversation together ("" = none): sessions go back to the node that holds their prefix. */
   readonly sessionKey: string;
-  readonly job: ChatJob;
+  readonly job: Job;
 }
 
 export type ChatEvent =

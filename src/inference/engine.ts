@@ -10,8 +10,41 @@ import type { ModelId } from '../ids.ts';
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  /** '' where an assistant only called tools. */
   readonly content: string;
   readonly name?: string;
+  /** What an assistant called in this turn, in its order. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** Of a tool: the call that this is the result of. */
+  readonly toolCallId?: string;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON, as the model wrote it. */
+  readonly arguments: string;
+}
+
+export interface Tool {
+  /** 1 to `LIMITS.toolNameCharacters` of `A-Z a-z 0-9 _ -`. */
+  readonly name: string;
+  readonly description?: string;
+  /** A JSON schema of an object, as JSON. */
+  readonly parameters: string;
+}
+
+/** The functions that an answer may call. An engine that cannot hold the model to it refuses the job. */
+export interface ToolUse {
+  /** At least one; names differ. */
+  readonly tools: readonly Tool[];
+  readonly choice:
+    | { readonly type: 'auto' }
+    /** At least one call, no matter which. */
+    | { readonly type: 'required' }
+    | { readonly type: 'named'; readonly name: string };
+  /** False = at most one call. */
+  readonly parallel: boolean;
 }
 
 export interface Sampling {
@@ -27,6 +60,13 @@ export interface Sampling {
   readonly stop: readonly string[];
   /** At least 1; absent = until the model ends or the context is full. */
   readonly maxTokens?: number;
+  /** llama.cpp's: 1 = off. */
+  readonly repeatPenalty?: number;
+  /** Added to the logits of tokens; -100 and below forbids one. */
+  readonly logitBias?: readonly { readonly token: number; readonly bias: number }[];
+  /** Tells the probability of every token, and of so many alternatives (0 to `LIMITS.topLogprobs`): the text of the answer
+   *  is then one line for each token (`answer-lines.ts`). Absent = plain text. */
+  readonly logprobs?: number;
 }
 
 /** What another engine already produced of this answer: generation goes on after it. */
@@ -54,12 +94,26 @@ export type AnswerFormat =
       readonly strict: boolean;
     };
 
-export interface ChatJob {
+/** Work that is no conversation. */
+export type Task =
+  /** Goes on with a text, without any template. */
+  | { readonly type: 'completion'; readonly prompt: string }
+  /** One vector for each input, in order: "token" i is the line of input i (`answer-lines.ts`), so that lists resume like answers. */
+  | { readonly type: 'embedding'; readonly inputs: readonly string[] }
+  /** One score for each document, likewise. */
+  | { readonly type: 'rerank'; readonly query: string; readonly documents: readonly string[] };
+
+export interface Job {
   readonly model: ModelId;
+  /** The conversation to answer; empty where there is a `task`. */
   readonly messages: readonly ChatMessage[];
   readonly sampling: Sampling;
   /** Absent = text. */
   readonly format?: AnswerFormat;
+  /** Absent = no calls. How calls stand in the text of an answer is `tool-text.ts`. Never together with a `format`. */
+  readonly toolUse?: ToolUse;
+  /** Absent = the answer to `messages`. */
+  readonly task?: Task;
   readonly resume?: Resume;
 }
 
@@ -122,5 +176,5 @@ export interface Engine {
   readonly kind: 'llama' | 'upstream' | 'scripted';
   models(): readonly EngineModel[];
   /** Starts one answer. Events may come during this call or later, never after `ended`, `failed` or `cancel()`. */
-  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun;
+  start(job: Job, on: (event: EngineEvent) => void): EngineRun;
 }

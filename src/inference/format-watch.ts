@@ -5,11 +5,11 @@
  * server's word; a text that the client's stop strings cut short is not checked at its end.
  */
 import { type Failure, failure } from '../errors.ts';
-import type { ChatJob, EngineEvent } from './engine.ts';
+import type { Job, EngineEvent } from './engine.ts';
 import { type CharacterSet, has } from './schema-grammar/characters.ts';
 
 export interface FormatWatchOptions {
-  readonly job: ChatJob;
+  readonly job: Job;
   /** The characters with which a text of the format begins. */
   readonly starts: CharacterSet;
   /** The server's name in messages. */

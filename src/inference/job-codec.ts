@@ -5,11 +5,14 @@
  * refused here is what could hurt an engine. Unknown fields are ignored, so that a newer asker can be understood.
  * The job itself is encoded once for all tries of a request: `encodeOpen` pastes that text.
  */
+import { unreachable } from '../assert.ts';
 import { fromUtf8, utf8 } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import { type RequestId, parseModelId, parseRequestId } from '../ids.ts';
 import { INFERENCE, LIMITS } from '../params.ts';
-import type { AnswerFormat, ChatJob, ChatMessage, Resume, Sampling } from './engine.ts';
+import type { AnswerFormat, ChatMessage, Job, Resume, Sampling, Task } from './engine.ts';
+import { FieldReader } from './field-reader.ts';
+import { readTask, readToolCallId, readToolCalls, readToolUse } from './tool-codec.ts';
 
 /** What the asking node sends to open a request. */
 export interface OpenBody {
@@ -18,7 +21,7 @@ export interface OpenBody {
   readonly levelMs: number;
   /** Tokens granted from the start. */
   readonly creditTokens: number;
-  readonly job: ChatJob;
+  readonly job: Job;
   /** Of the model that made the resume's token ids, '' = none or not provable. */
   readonly resumeDigest: string;
 }
@@ -36,6 +39,8 @@ const BOUNDS = {
   topKMax: 1_000_000,
   /** Source: guess: far wider than the API's -2 to 2. */
   penaltyMax: 100,
+  /** Source: guess: as wide as OpenAI's -100 to 100, ten times. */
+  biasMax: 1_000,
   /** Source: copied: engines keep token ids in 32 signed bits. */
   tokenIdMax: 0x7fff_ffff,
   /** Source: guess: ten days of waiting. */
@@ -47,9 +52,9 @@ const SCHEMA_NAME = /^[A-Za-z0-9_-]+$/;
 const PROMPT_HEAD_BYTES = 256;
 
 /** The job without its resume, as it is pasted into every `open` of the request. */
-export function encodeJob(job: ChatJob): string {
-  const { model, messages, sampling, format } = job;
-  return JSON.stringify({ model, messages, sampling, format });
+export function encodeJob(job: Job): string {
+  const { model, messages, sampling, format, toolUse, task } = job;
+  return JSON.stringify({ model, messages, sampling, format, toolUse, task });
 }
 
 export interface OpenParts {
@@ -91,28 +96,55 @@ export function decodeOpen(body: Uint8Array): DecodedOpen {
 }
 
 /** Bytes of the prompt in UTF-8, a resumed answer included: what placement and admission estimate tokens from. */
-export function promptBytesOf(job: ChatJob): number {
+export function promptBytesOf(job: Job): number {
   let bytes = job.resume === undefined ? 0 : utf8(job.resume.text).length;
-  for (const { content } of job.messages) bytes += utf8(content).length;
+  for (const { content, toolCalls } of job.messages) {
+    bytes += utf8(content).length;
+    for (const call of toolCalls ?? []) bytes += utf8(call.name + call.arguments).length;
+  }
+  for (const { name, description, parameters } of job.toolUse?.tools ?? [])
+    bytes += utf8(name + (description ?? '') + parameters).length;
+  for (const text of taskTexts(job.task)) bytes += utf8(text).length;
   return bytes;
 }
 
 /** The first block of the prompt, at most 256 bytes: equal prompts have equal heads. */
-export function promptHeadOf(job: ChatJob): string {
+export function promptHeadOf(job: Job): string {
   let head = '';
   for (const { role, content } of job.messages) {
     head += `${role}:${content.slice(0, PROMPT_HEAD_BYTES)}\n`;
     if (head.length >= PROMPT_HEAD_BYTES) break;
   }
+  for (const text of taskTexts(job.task)) {
+    if (head.length >= PROMPT_HEAD_BYTES) break;
+    head += `${job.task?.type}:${text.slice(0, PROMPT_HEAD_BYTES)}\n`;
+  }
   while (utf8(head).length > PROMPT_HEAD_BYTES) head = head.slice(0, Math.floor((head.length * 7) / 8));
   return head;
 }
 
-function readJob(reader: FieldReader, value: unknown, resume: unknown): ChatJob | undefined {
+function taskTexts(task: Task | undefined): readonly string[] {
+  switch (task?.type) {
+    case undefined:
+      return [];
+    case 'completion':
+      return [task.prompt];
+    case 'embedding':
+      return task.inputs;
+    case 'rerank':
+      return [task.query, ...task.documents];
+    default:
+      return unreachable(task);
+  }
+}
+
+function readJob(reader: FieldReader, value: unknown, resume: unknown): Job | undefined {
   const fields = reader.record(value, 'job');
   const model = parseModelId(fields['model']);
   if (model === undefined) reader.fail('job.model: expected a model id');
-  const messages = readMessages(reader, fields['messages']);
+  const task = fields['task'] === undefined ? undefined : readTask(reader, fields['task']);
+  const messages = readMessages(reader, fields['messages'], task === undefined ? 1 : 0);
+  const toolUse = fields['toolUse'] === undefined ? undefined : readToolUse(reader, fields['toolUse']);
   const sampling = readSampling(reader, fields['sampling']);
   const format = fields['format'] === undefined ? undefined : readFormat(reader, fields['format']);
   const resumed = resume === undefined ? undefined : readResume(reader, resume);
@@ -122,6 +154,8 @@ function readJob(reader: FieldReader, value: unknown, resume: unknown): ChatJob 
     messages,
     sampling,
     ...(format === undefined ? {} : { format }),
+    ...(toolUse === undefined ? {} : { toolUse }),
+    ...(task === undefined ? {} : { task }),
     ...(resumed === undefined ? {} : { resume: resumed }),
   };
 }
@@ -145,17 +179,19 @@ function readFormat(reader: FieldReader, value: unknown): AnswerFormat {
   }
 }
 
-function readMessages(reader: FieldReader, value: unknown): ChatMessage[] {
-  const list = reader.list(value, { path: 'job.messages', min: 1, max: LIMITS.messages });
+function readMessages(reader: FieldReader, value: unknown, countMin: number): ChatMessage[] {
+  const list = reader.list(value, { path: 'job.messages', min: countMin, max: LIMITS.messages });
   return list.map((item, index) => {
     const path = `job.messages[${index}]`;
     const fields = reader.record(item, path);
-    const { role, name } = fields;
+    const { role, name, toolCalls, toolCallId } = fields;
     if (!isRole(role)) reader.fail(`${path}.role: expected one of ${ROLES.join(', ')}`);
     return {
       role: isRole(role) ? role : 'user',
       content: reader.text(fields['content'], { path: `${path}.content`, bytesMax: INFERENCE.bodyBytesMax }),
       ...(name === undefined ? {} : { name: reader.text(name, { path: `${path}.name`, bytesMax: BOUNDS.nameBytes }) }),
+      ...(toolCalls === undefined ? {} : { toolCalls: readToolCalls(reader, toolCalls, `${path}.toolCalls`) }),
+      ...(toolCallId === undefined ? {} : { toolCallId: readToolCallId(reader, toolCallId, `${path}.toolCallId`) }),
     };
   });
 }
@@ -182,7 +218,22 @@ function readSampling(reader: FieldReader, value: unknown): Sampling {
       return text;
     }),
     ...(fields['maxTokens'] === undefined ? {} : { maxTokens: whole('maxTokens', 1, LIMITS.answerTokens) }),
+    ...(fields['repeatPenalty'] === undefined ? {} : { repeatPenalty: ranged('repeatPenalty', 0, BOUNDS.penaltyMax) }),
+    ...(fields['logitBias'] === undefined ? {} : { logitBias: readLogitBias(reader, fields['logitBias']) }),
+    ...(fields['logprobs'] === undefined ? {} : { logprobs: whole('logprobs', 0, LIMITS.topLogprobs) }),
   };
+}
+
+function readLogitBias(reader: FieldReader, value: unknown): NonNullable<Sampling['logitBias']> {
+  const list = reader.list(value, { path: 'job.sampling.logitBias', min: 0, max: LIMITS.logitBiases });
+  return list.map((item, index) => {
+    const path = `job.sampling.logitBias[${index}]`;
+    const fields = reader.record(item, path);
+    return {
+      token: reader.whole(fields['token'], { path: `${path}.token`, min: 0, max: BOUNDS.tokenIdMax }),
+      bias: reader.number(fields['bias'], { path: `${path}.bias`, min: -BOUNDS.biasMax, max: BOUNDS.biasMax }),
+    };
+  });
 }
 
 function readResume(reader: FieldReader, value: unknown): Resume {
@@ -197,68 +248,8 @@ function readResume(reader: FieldReader, value: unknown): Resume {
   return { tokens, tokenIds, text };
 }
 
-interface Range {
-  readonly path: string;
-  readonly min: number;
-  readonly max: number;
-}
-
-/** Reads fields of unknown values; keeps the first problem and goes on with a harmless value. */
-class FieldReader {
-  problem = '';
-
-  fail(problem: string): void {
-    if (this.problem === '') this.problem = problem;
-  }
-
-  record(value: unknown, path: string): Record<string, unknown> {
-    if (isRecord(value)) return value;
-    this.fail(`${path}: expected an object, got ${nameOf(value)}`);
-    return {};
-  }
-
-  list(value: unknown, { path, min, max }: Range): readonly unknown[] {
-    if (Array.isArray(value) && value.length >= min && value.length <= max) return value;
-    const got = Array.isArray(value) ? `${value.length}` : nameOf(value);
-    this.fail(`${path}: expected a list of ${min} to ${max}, got ${got}`);
-    return [];
-  }
-
-  number(value: unknown, { path, min, max }: Range): number {
-    if (typeof value === 'number' && value >= min && value <= max) return value;
-    this.fail(`${path}: expected a number from ${min} to ${max}, got ${nameOf(value)}`);
-    return min;
-  }
-
-  whole(value: unknown, range: Range): number {
-    const number = this.number(value, range);
-    if (Number.isInteger(number)) return number;
-    this.fail(`${range.path}: expected a whole number, got ${number}`);
-    return range.min;
-  }
-
-  text(value: unknown, { path, bytesMax }: { readonly path: string; readonly bytesMax: number }): string {
-    // A UTF-16 unit is at most three bytes: most texts need no counting.
-    if (typeof value === 'string' && (value.length * 3 <= bytesMax || utf8(value).length <= bytesMax)) {
-      return value.isWellFormed() ? value : value.toWellFormed();
-    }
-    this.fail(`${path}: expected text of at most ${bytesMax} bytes, got ${nameOf(value)}`);
-    return '';
-  }
-}
-
 function isRole(value: unknown): value is ChatMessage['role'] {
   return typeof value === 'string' && ROLES.includes(value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function nameOf(value: unknown): string {
-  if (typeof value === 'number') return `${value}`;
-  if (typeof value === 'string') return `text of ${value.length} characters`;
-  return value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
 }
 
 function rejected(requestId: RequestId | undefined, reason: string): DecodedOpen {

@@ -9,7 +9,7 @@ import { hash64, hashHex, utf8 } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import type { ModelId } from '../ids.ts';
 import type {
-  ChatJob,
+  Job,
   ChatMessage,
   Engine,
   EngineEvent,
@@ -84,7 +84,7 @@ export class ScriptedEngine implements Engine {
   }
 
   /** A job that cannot run is answered with `failed` inside this call. */
-  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+  start(job: Job, on: (event: EngineEvent) => void): EngineRun {
     const promptTokens = countTokens(job.messages);
     const refusal = this.#refusal(job, promptTokens);
     if (refusal !== undefined) {
@@ -124,7 +124,7 @@ export class ScriptedEngine implements Engine {
     return [...this.#running];
   }
 
-  #refusal(job: ChatJob, promptTokens: number): Failure | undefined {
+  #refusal(job: Job, promptTokens: number): Failure | undefined {
     const { contextTokens, slots } = this.#options;
     const state = this.#states.get(job.model);
     if (state === undefined) return failure('model-not-found', `this engine has no model ${job.model}`);
@@ -144,7 +144,7 @@ export class ScriptedEngine implements Engine {
 }
 
 interface RunOptions {
-  readonly job: ChatJob;
+  readonly job: Job;
   readonly on: (event: EngineEvent) => void;
   readonly promptTokens: number;
   readonly reply: Reply;
@@ -257,7 +257,7 @@ function countTokens(messages: readonly ChatMessage[]): number {
   return messages.reduce((sum, message) => sum + 1 + (message.content.match(/\S+/g)?.length ?? 0), 0);
 }
 
-function derivedReply(job: ChatJob, length: number): Reply {
+function derivedReply(job: Job, length: number): Reply {
   const seed = hash64(utf8(JSON.stringify(job.messages.map(({ role, content }) => [role, content]))));
   return {
     length,

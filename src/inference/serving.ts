@@ -11,7 +11,7 @@ import type { ModelLoad } from '../gossip/message.ts';
 import type { ModelId, NodeId, RequestId } from '../ids.ts';
 import type { Input } from '../node/events.ts';
 import { Alarm, type PlaneClock } from './alarm.ts';
-import type { ChatJob, Engine, EngineRun } from './engine.ts';
+import type { Job, Engine, EngineRun } from './engine.ts';
 import { type DecodedOpen, type OpenBody, promptBytesOf } from './job-codec.ts';
 import type { Answer, TokensAnswer } from './messages.ts';
 import { type ServeEffect, type ServeInput, ServeSession } from './serve-session.ts';
@@ -257,7 +257,7 @@ export class Serving {
 }
 
 /** Token ids mean something only to the very same weights; the text always does. */
-function withUsableIds(job: ChatJob, theirs: string, ours: string): ChatJob {
+function withUsableIds(job: Job, theirs: string, ours: string): Job {
   if (job.resume === undefined || (ours !== '' && ours === theirs)) return job;
   return { ...job, resume: { ...job.resume, tokenIds: [] } };
 }

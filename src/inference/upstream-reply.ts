@@ -8,7 +8,7 @@
  */
 import { type Failure, failure } from '../errors.ts';
 import { LIMITS } from '../params.ts';
-import type { ChatJob, EngineEvent, FinishReason, Usage } from './engine.ts';
+import type { Job, EngineEvent, FinishReason, Usage } from './engine.ts';
 import { type SseEvent, SseParser } from './sse.ts';
 import { StopStrings } from './stop-strings.ts';
 import { Echo } from './upstream-echo.ts';
@@ -30,12 +30,12 @@ const REPLY_LIMITS = {
 } as const;
 
 export interface UpstreamReplyOptions {
-  readonly job: ChatJob;
+  readonly job: Job;
   readonly context: ErrorContext;
 }
 
 export class UpstreamReply {
-  readonly #job: ChatJob;
+  readonly #job: Job;
   readonly #context: ErrorContext;
   readonly #emit: (event: EngineEvent) => void;
   readonly #parser = new SseParser(REPLY_LIMITS.eventCharactersMax);

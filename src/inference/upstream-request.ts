@@ -5,7 +5,7 @@
  * message by themselves, vLLM when told by `continue_final_message`, which the others ignore.
  */
 import { type Failure, failure } from '../errors.ts';
-import type { AnswerFormat, ChatJob, ChatMessage, Sampling } from './engine.ts';
+import type { AnswerFormat, Job, ChatMessage, Sampling } from './engine.ts';
 
 export interface UpstreamUrl {
   /** Scheme, host and port. */
@@ -35,7 +35,7 @@ export function parseUpstreamUrl(text: string): ParsedUrl {
 }
 
 /** `model` is the name that the upstream itself uses. */
-export function chatBody(job: ChatJob, model: string): string {
+export function chatBody(job: Job, model: string): string {
   const { sampling, resume } = job;
   const continued = resume !== undefined && resume.text !== '';
   const body: Record<string, unknown> = {

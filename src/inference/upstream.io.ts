@@ -9,7 +9,7 @@
 import { Pool } from 'undici';
 import { type Failure, failure } from '../errors.ts';
 import { Grammars } from './answer-format.ts';
-import type { ChatJob, Engine, EngineEvent, EngineModel, EngineRun } from './engine.ts';
+import type { Job, Engine, EngineEvent, EngineModel, EngineRun } from './engine.ts';
 import { FormatWatch } from './format-watch.ts';
 import { Discovery } from './upstream-discovery.io.ts';
 import { Exchange, type ExchangeOptions } from './upstream-exchange.io.ts';
@@ -68,7 +68,7 @@ export interface UpstreamEngine extends Engine {
 }
 
 interface Accepted {
-  readonly job: ChatJob;
+  readonly job: Job;
   readonly model: UpstreamModel;
   readonly on: (event: EngineEvent) => void;
   /** Where a format was asked for. */
@@ -147,7 +147,7 @@ class HttpUpstreamEngine implements UpstreamEngine {
   }
 
   /** A job that cannot run is answered with `failed` inside this call. */
-  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+  start(job: Job, on: (event: EngineEvent) => void): EngineRun {
     const model = this.#discovery.find(job.model);
     if (model === undefined) return refuse(on, this.#whyMissing(job.model));
     const grammar = this.#grammars.of(job.format);
@@ -162,7 +162,7 @@ class HttpUpstreamEngine implements UpstreamEngine {
   }
 
   /** A server begins its format anew, whatever stands before it. */
-  #whyNotResumed({ resume }: ChatJob): Failure | undefined {
+  #whyNotResumed({ resume }: Job): Failure | undefined {
     if (resume === undefined || resume.text === '') return undefined;
     const { name } = this.#options;
     return failure(

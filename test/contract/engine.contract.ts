@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import type {
-  ChatJob,
+  Job,
   Engine,
   EngineEvent,
   EngineModel,
@@ -49,7 +49,7 @@ export class Recording {
   #waiting: { readonly done: () => boolean; readonly resolve: () => void }[] = [];
   #violation: string | undefined;
 
-  constructor(engine: Engine, job: ChatJob, granted = 0) {
+  constructor(engine: Engine, job: Job, granted = 0) {
     this.#next = job.resume?.tokens ?? 0;
     this.run = engine.start(job, (event) => this.#accept(event));
     if (granted > 0) this.grant(granted);
@@ -179,7 +179,7 @@ export function engineContract(name: string, open: () => Promise<OpenedEngine>):
       await opened.close();
     });
 
-    function job(more: { prompt?: 0 | 1; sampling?: Partial<Sampling>; resume?: Resume } = {}): ChatJob {
+    function job(more: { prompt?: 0 | 1; sampling?: Partial<Sampling>; resume?: Resume } = {}): Job {
       const prompts = opened.prompts ?? ['Count from one to twenty.', 'Name the days of the week.'];
       return {
         model: opened.model,
@@ -189,7 +189,7 @@ export function engineContract(name: string, open: () => Promise<OpenedEngine>):
       };
     }
 
-    async function answer(chatJob: ChatJob = job()): Promise<Recording> {
+    async function answer(chatJob: Job = job()): Promise<Recording> {
       const recording = new Recording(opened.engine, chatJob, 1_000);
       await recording.ended();
       return recording;

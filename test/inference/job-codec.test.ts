@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { utf8 } from '../../src/bytes.ts';
 import { parseModelId, parseRequestId } from '../../src/ids.ts';
-import type { AnswerFormat, ChatJob } from '../../src/inference/engine.ts';
+import type { AnswerFormat, Job } from '../../src/inference/engine.ts';
 import { decodeOpen, encodeJob, encodeOpen, promptBytesOf, promptHeadOf } from '../../src/inference/job-codec.ts';
 import { INFERENCE, LIMITS } from '../../src/params.ts';
 
@@ -10,7 +10,7 @@ const requestId = parseRequestId('0123456789abcdef0123456789abcdef');
 const model = parseModelId('flock-7b');
 assert.ok(requestId !== undefined && model !== undefined);
 
-const JOB: ChatJob = {
+const JOB: Job = {
   model,
   messages: [
     { role: 'system', content: 'Be brief.' },
@@ -28,9 +28,29 @@ const JOB: ChatJob = {
     maxTokens: 100,
   },
 };
+/** With everything that few jobs have. */
+const RICH: Job = {
+  ...JOB,
+  messages: [
+    { role: 'user', content: 'Weather?' },
+    { role: 'assistant', content: '', toolCalls: [{ id: 'call_1', name: 'weather', arguments: '{"city":"Ulm"}' }] },
+    { role: 'tool', content: 'rain', toolCallId: 'call_1' },
+  ],
+  sampling: { ...JOB.sampling, repeatPenalty: 1.1, logitBias: [{ token: 3, bias: -100 }], logprobs: 20 },
+  toolUse: {
+    tools: [{ name: 'weather', description: 'of a city', parameters: '{"type":"object"}' }],
+    choice: { type: 'named', name: 'weather' },
+    parallel: false,
+  },
+};
+const TASKS: readonly NonNullable<Job['task']>[] = [
+  { type: 'completion', prompt: 'Once' },
+  { type: 'embedding', inputs: ['a', ''] },
+  { type: 'rerank', query: 'geese', documents: ['a goose', 'a car'] },
+];
 const DIGEST = '0f'.repeat(32);
 
-function encoded(job: ChatJob): Uint8Array {
+function encoded(job: Job): Uint8Array {
   assert.ok(requestId !== undefined);
   const parts = { requestId, levelMs: 120, creditTokens: 64, resumeDigest: job.resume === undefined ? '' : DIGEST };
   return encodeOpen({ ...parts, jobText: encodeJob(job), resume: job.resume });
@@ -41,8 +61,8 @@ function formatted(more: object): object {
 }
 
 /** A valid body with one field replaced: `path` as in "job.sampling.topP". */
-function changed(path: string, value: unknown): Uint8Array {
-  const job = { ...JOB, resume: { tokens: 2, tokenIds: [7, 8], text: 'So ' } };
+function changed(path: string, value: unknown, whole = JOB): Uint8Array {
+  const job = { ...whole, resume: { tokens: 2, tokenIds: [7, 8], text: 'So ' } };
   const keys = path.split('.');
   const replace = (place: unknown, depth: number): unknown => {
     const key = keys[depth];
@@ -57,7 +77,7 @@ function changed(path: string, value: unknown): Uint8Array {
 
 describe('the body of a request between nodes', () => {
   it('comes out as it went in', () => {
-    const minimal: ChatJob = {
+    const minimal: Job = {
       model: JOB.model,
       messages: [{ role: 'user', content: '' }],
       sampling: { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] },
@@ -156,6 +176,61 @@ describe('the body of a request between nodes', () => {
     fc.assert(
       fc.property(fc.constantFrom(...paths), fc.jsonValue(), (path, value) => void decodeOpen(changed(path, value))),
     );
+  });
+});
+
+describe('the rare parts of a job', () => {
+  it('come out as they went in', () => {
+    for (const job of [RICH, ...TASKS.map((task) => ({ ...JOB, messages: [], task }))]) {
+      const decoded = decodeOpen(encoded(job));
+      assert.deepEqual(decoded.type === 'open' ? decoded.open.job : decoded, job);
+    }
+  });
+
+  it('are refused for the first thing that is wrong, by name', () => {
+    const cases: readonly (readonly [path: string, value: unknown, message: RegExp | undefined])[] = [
+      ['job.messages.1.toolCalls', [], /job.messages\[1\].toolCalls: expected a list of 1 to 128/],
+      ['job.messages.1.toolCalls.0.name', 'a b', /toolCalls\[0\].name: expected letters/],
+      ['job.messages.1.toolCalls.0.arguments', {}, /toolCalls\[0\].arguments: expected text/],
+      ['job.messages.2.toolCallId', 'x'.repeat(3 * 128 + 1), /job.messages\[2\].toolCallId/],
+      ['job.sampling.logprobs', 21, /job.sampling.logprobs: expected a number from 0 to 20/],
+      ['job.sampling.logitBias', {}, /job.sampling.logitBias: expected a list/],
+      ['job.sampling.logitBias.0.bias', 1_001, /logitBias\[0\].bias/],
+      ['job.sampling.logitBias.0.token', -1, /logitBias\[0\].token/],
+      ['job.sampling.repeatPenalty', -1, /repeatPenalty/],
+      ['job.toolUse.tools', [], /job.toolUse.tools: expected a list of 1 to 128/],
+      ['job.toolUse.tools', [RICH.toolUse?.tools[0], RICH.toolUse?.tools[0]], /two have the same name/],
+      ['job.toolUse.tools.0.name', 'x'.repeat(64), /job.toolUse.choice.name: no tool has this name/],
+      ['job.toolUse.tools.0.name', 'x'.repeat(65), /job.toolUse.tools\[0\].name/],
+      ['job.toolUse.tools.0.parameters', {}, /tools\[0\].parameters: expected text/],
+      ['job.toolUse.choice', { type: 'any' }, /job.toolUse.choice.name/],
+      ['job.toolUse.choice', { type: 'any', name: 'weather' }, /job.toolUse.choice.type/],
+      ['job.toolUse.choice', { type: 'auto' }, undefined],
+      ['job.task', { type: 'paint' }, /job.task.type/],
+      ['job.task', { type: 'embedding', inputs: [] }, /job.task.inputs: expected a list of 1 to 2048/],
+      ['job.task', { type: 'embedding', inputs: ['a', 1] }, /job.task.inputs\[1\]: expected text/],
+      ['job.task', { type: 'rerank', query: 'a', documents: Array.from({ length: 1_025 }, () => '') }, /documents/],
+    ];
+    for (const [path, value, message] of cases) {
+      const decoded = decodeOpen(
+        changed(
+          path,
+          value,
+          path === 'job.task' ? { ...RICH, ...(TASKS[0] === undefined ? {} : { task: TASKS[0] }) } : RICH,
+        ),
+      );
+      if (message === undefined) assert.equal(decoded.type, 'open', path);
+      else assert.match(decoded.type === 'rejected' ? decoded.failure.message : '', message, path);
+    }
+  });
+
+  it('count for placement', () => {
+    assert.equal(promptBytesOf({ ...JOB, messages: [], task: { type: 'rerank', query: 'ab', documents: ['c'] } }), 3);
+    const calls = 'weather{"city":"Ulm"}'.length;
+    const tools = 'weatherof a city{"type":"object"}'.length;
+    assert.equal(promptBytesOf(RICH), 'Weather?rain'.length + calls + tools);
+    const heads = TASKS.map((task) => promptHeadOf({ ...JOB, messages: [], task }));
+    assert.equal(new Set(heads).size, TASKS.length);
   });
 });
 

@@ -10,7 +10,7 @@ import { type ModelId, type NodeId, parseModelId, parseNodeId, parseRequestId } 
 import type { PlaneClock } from '../../src/inference/alarm.ts';
 import type { ChatEvent, ChatRun } from '../../src/inference/chat.ts';
 import { type DataPlane, createDataPlane } from '../../src/inference/data-plane.io.ts';
-import type { ChatJob, Engine } from '../../src/inference/engine.ts';
+import type { Job, Engine } from '../../src/inference/engine.ts';
 import { ScriptedEngine } from '../../src/inference/scripted.ts';
 import type { Input } from '../../src/node/events.ts';
 import { type MemoryOptions, type MemoryPair, memoryPair } from './memory-stream.ts';
@@ -47,7 +47,7 @@ export function nodeId(digit: number): NodeId {
   return node;
 }
 
-export function jobOf(content: string, maxTokens?: number): ChatJob {
+export function jobOf(content: string, maxTokens?: number): Job {
   return {
     model: MODEL,
     messages: [{ role: 'user', content }],
@@ -208,7 +208,7 @@ export class Client {
   onEvent: ((event: ChatEvent) => void) | undefined;
   static #count = 0;
 
-  constructor(node: WorldNode, job: ChatJob, grant = 100_000) {
+  constructor(node: WorldNode, job: Job, grant = 100_000) {
     Client.#count += 1;
     const requestId = parseRequestId(Client.#count.toString(16).padStart(32, '0'));
     assert.ok(requestId !== undefined);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { failure } from '../../src/errors.ts';
 import { type ModelId, parseModelId } from '../../src/ids.ts';
-import type { AnswerFormat, ChatJob, EngineEvent, Sampling } from '../../src/inference/engine.ts';
+import type { AnswerFormat, Job, EngineEvent, Sampling } from '../../src/inference/engine.ts';
 import { ScriptedEngine, type ScriptedOptions } from '../../src/inference/scripted.ts';
 
 const GOOSE = modelId('goose:7b');
@@ -115,7 +115,7 @@ describe('the scripted engine', () => {
 interface JobMore {
   readonly content?: string;
   readonly sampling?: Partial<Sampling>;
-  readonly resume?: ChatJob['resume'];
+  readonly resume?: Job['resume'];
   readonly format?: AnswerFormat;
 }
 

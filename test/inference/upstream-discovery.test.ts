@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { parseModelId } from '../../src/ids.ts';
-import type { ChatJob } from '../../src/inference/engine.ts';
+import type { Job } from '../../src/inference/engine.ts';
 import { createUpstreamEngine, type UpstreamEngine, type UpstreamOptions } from '../../src/inference/upstream.io.ts';
 import { Recording } from '../contract/engine.contract.ts';
 import { delta, DONE, FINISH, serve, stream, type TestServer } from './upstream-server.ts';
@@ -264,7 +264,7 @@ function endless(response: ServerResponse): void {
   more();
 }
 
-function job(name: string): ChatJob {
+function job(name: string): Job {
   const model = parseModelId(name);
   assert.ok(model !== undefined);
   return {

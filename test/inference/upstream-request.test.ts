@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseModelId } from '../../src/ids.ts';
-import type { AnswerFormat, ChatJob, ChatMessage, Sampling } from '../../src/inference/engine.ts';
+import type { AnswerFormat, Job, ChatMessage, Sampling } from '../../src/inference/engine.ts';
 import { chatBody, parseUpstreamUrl } from '../../src/inference/upstream-request.ts';
 
 describe('the base url of an upstream', () => {
@@ -110,12 +110,12 @@ describe('the request to an upstream', () => {
 function body(more: {
   messages?: readonly ChatMessage[];
   sampling?: Partial<Sampling>;
-  resume?: NonNullable<ChatJob['resume']>;
+  resume?: NonNullable<Job['resume']>;
   format?: AnswerFormat;
 }): Record<string, unknown> {
   const model = parseModelId('our-name');
   assert.ok(model !== undefined);
-  const job: ChatJob = {
+  const job: Job = {
     model,
     messages: more.messages ?? [{ role: 'user', content: 'hello' }],
     sampling: { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [], ...more.sampling },

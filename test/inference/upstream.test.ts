@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { type FakeUpstreamOptions, startFakeUpstream } from '../../bench/fake-upstream.io.ts';
 import { utf8 } from '../../src/bytes.ts';
 import { type ModelId, parseModelId } from '../../src/ids.ts';
-import type { AnswerFormat, ChatJob } from '../../src/inference/engine.ts';
+import type { AnswerFormat, Job } from '../../src/inference/engine.ts';
 import { createUpstreamEngine, type UpstreamEngine, type UpstreamOptions } from '../../src/inference/upstream.io.ts';
 import { Recording } from '../contract/engine.contract.ts';
 import { type Answer, delta, DONE, FINISH, serve, stream, type TestServer } from './upstream-server.ts';
@@ -413,7 +413,7 @@ function saying(deltas: readonly string[]): Answer {
   };
 }
 
-function job(): ChatJob {
+function job(): Job {
   return {
     model: FAKE,
     messages: [{ role: 'user', content: 'hello' }],

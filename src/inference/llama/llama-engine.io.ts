@@ -7,7 +7,7 @@
 import { type Failure, failure } from '../../errors.ts';
 import type { ModelId } from '../../ids.ts';
 import { Grammars } from '../answer-format.ts';
-import type { ChatJob, Engine, EngineEvent, EngineModel, EngineRun } from '../engine.ts';
+import type { Job, Engine, EngineEvent, EngineModel, EngineRun } from '../engine.ts';
 import type { StoredModel } from '../stored-model.ts';
 import { ModelHost } from './model-host.io.ts';
 
@@ -55,7 +55,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     return [...this.#hosts.values()].map((host) => host.model);
   }
 
-  start(job: ChatJob, on: (event: EngineEvent) => void): EngineRun {
+  start(job: Job, on: (event: EngineEvent) => void): EngineRun {
     const host = this.#hosts.get(job.model);
     if (host === undefined) return refuse(on, failure('model-not-found', `this engine has no model ${job.model}`));
     // Here and not in the child: a schema is a client's, and what comes of it is checked and remembered.

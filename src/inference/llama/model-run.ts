@@ -5,7 +5,7 @@
  */
 import { unreachable } from '../../assert.ts';
 import { type Failure, failure } from '../../errors.ts';
-import type { ChatJob, EngineEvent } from '../engine.ts';
+import type { Job, EngineEvent } from '../engine.ts';
 import type { ChildMessage, StartCommand } from './child-protocol.ts';
 import { contextFailure } from './problems.ts';
 
@@ -14,14 +14,14 @@ export type RunMessage = Extract<ChildMessage, { readonly runId: number }>;
 
 /** A job whose format became a grammar. */
 export interface GrammarJob {
-  readonly job: ChatJob;
+  readonly job: Job;
   /** Absent = any text. */
   readonly grammar?: string;
 }
 
 export class ModelRun {
   readonly runId: number;
-  readonly #job: ChatJob;
+  readonly #job: Job;
   readonly #grammar: string | undefined;
   readonly #on: (event: EngineEvent) => void;
   #granted = 0;

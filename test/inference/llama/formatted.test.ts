@@ -1,6 +1,6 @@
 /** Answers in a format, through the real engine: the sampler obeys the grammar, also where another engine began. */
 import assert from 'node:assert/strict';
-import type { AnswerFormat, ChatJob, Resume, Sampling } from '../../../src/inference/engine.ts';
+import type { AnswerFormat, Job, Resume, Sampling } from '../../../src/inference/engine.ts';
 import { LlamaEngine } from '../../../src/inference/llama/llama-engine.io.ts';
 import { Recording } from '../../contract/engine.contract.ts';
 import { fits } from '../schema-grammar/schema-check.ts';
@@ -37,7 +37,7 @@ describe('the llama engine with a format', function () {
     await hello.remove();
   });
 
-  function job(format: AnswerFormat, more: { sampling?: Partial<Sampling>; resume?: Resume } = {}): ChatJob {
+  function job(format: AnswerFormat, more: { sampling?: Partial<Sampling>; resume?: Resume } = {}): Job {
     return {
       model: hello.stored.model,
       messages: [{ role: 'user', content: 'x' }],

@@ -11,7 +11,7 @@ import {
   defaultModelTokenIds,
   defaultModelTokens,
 } from '../../../src/inference/default-model.ts';
-import type { ChatJob, Resume, Sampling } from '../../../src/inference/engine.ts';
+import type { Job, Resume, Sampling } from '../../../src/inference/engine.ts';
 import { LlamaEngine, type LlamaEngineOptions } from '../../../src/inference/llama/llama-engine.io.ts';
 import { openModelStore } from '../../../src/inference/model-store.io.ts';
 import { modelIdOfFile, type StoredModel } from '../../../src/inference/stored-model.ts';
@@ -48,7 +48,7 @@ describe('the llama engine', function () {
     return engine;
   }
 
-  function job(more: { content?: string; sampling?: Partial<Sampling>; resume?: Resume } = {}): ChatJob {
+  function job(more: { content?: string; sampling?: Partial<Sampling>; resume?: Resume } = {}): Job {
     return {
       model: hello.stored.model,
       messages: [{ role: 'user', content: more.content ?? 'What is skein?' }],

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { TimingWheel } from '../../../simulations/kernel/event-queue.ts';
 import { readTokens, markOf, prefixHashes, turnText } from '../../../simulations/work/numbered-text.ts';
 import { SimulatedEngine } from '../../../simulations/work/worker.ts';
-import type { ChatJob, ChatMessage, EngineEvent, EngineRun } from '../../../src/inference/engine.ts';
+import type { Job, ChatMessage, EngineEvent, EngineRun } from '../../../src/inference/engine.ts';
 import { type ModelId, parseModelId } from '../../../src/ids.ts';
 
 const MODEL = modelOf('goose:8b');
@@ -20,7 +20,7 @@ function turn(name: string, promptTokens: number, answerTokens: number): ChatMes
   return { role: 'user', content: turnText({ name, promptTokens, answerTokens, bytes: promptTokens * 4 }) };
 }
 
-function jobOf(messages: readonly ChatMessage[], more: Partial<ChatJob> = {}): ChatJob {
+function jobOf(messages: readonly ChatMessage[], more: Partial<Job> = {}): Job {
   return { model: MODEL, messages, sampling: GREEDY, ...more };
 }
 
@@ -28,7 +28,7 @@ class Heard {
   readonly events: { readonly atMs: number; readonly event: EngineEvent }[] = [];
   readonly run: EngineRun;
 
-  constructor(engine: SimulatedEngine, queue: TimingWheel, job: ChatJob) {
+  constructor(engine: SimulatedEngine, queue: TimingWheel, job: Job) {
     this.run = engine.start(job, (event) => this.events.push({ atMs: queue.nowMs, event }));
   }
 
@@ -65,7 +65,7 @@ function setUp(more: { loadMs?: number; speed?: number; machine?: Partial<typeof
     ...(more.batchMs === undefined ? {} : { batchMs: more.batchMs }),
     modelsChanged: () => changes.push(queue.nowMs),
   });
-  const ask = (job: ChatJob, granted = 10_000): Heard => {
+  const ask = (job: Job, granted = 10_000): Heard => {
     const heard = new Heard(engine, queue, job);
     heard.run.grant(granted);
     return heard;
