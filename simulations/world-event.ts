@@ -29,10 +29,17 @@ export type WorldEvent =
       readonly verdict: 'alive' | 'suspect' | 'dead' | 'left';
       readonly reason: string;
     }
-  /** `author` made this message; `forged` when somebody else did. Only gossip and lies, not one's own. */
+  /** A node asks another for what differs from its digest, or everything where it has nothing; and takes the answer in. */
+  | { readonly type: 'view-asked'; readonly node: number; readonly peer: number; readonly everything: boolean }
+  | { readonly type: 'view-taken'; readonly node: number; readonly peer: number; readonly messages: number }
+  /**
+   * `author` made this message; `forged` when somebody else did. Gossip and lies, not one's own; of the messages of a
+   * told view those that changed what is believed.
+   */
   | {
       readonly type: 'judged';
       readonly node: number;
+      readonly way: 'gossip' | 'view';
       readonly author: number;
       readonly incarnation: number;
       readonly sequence: number;
@@ -68,6 +75,8 @@ export type WorldEvent =
       readonly server: number;
       readonly outcome: 'answered' | 'busy' | 'failed' | 'cancelled';
       readonly code: string;
+      /** What a busy one told of itself. */
+      readonly load?: { readonly queued: number; readonly slotMs: number };
     }
   /** What the client reads. `position` is read out of the text itself; -1 when the text makes no sense. */
   | {

@@ -54,6 +54,7 @@ export class World {
   readonly #workload: Workload;
   readonly #strikes: Strikes;
   #items = 0;
+  readonly #itemsByBytes = new WeakMap<Uint8Array, GossipItem>();
 
   constructor(options: WorldOptions) {
     const { scenario, seed, plan } = options;
@@ -77,6 +78,7 @@ export class World {
       directory: createDirectory(scenario.nodes, random),
       gossip,
       newItem: (made) => this.#newItem(made),
+      itemOf: (bytes) => this.#itemsByBytes.get(bytes),
       emit: (event) => options.watch(event, this.#queue.nowMs),
     };
     this.#models = scenario.models.map((model) => ({ ...model, model: modelId(model.name) }));
@@ -209,7 +211,10 @@ export class World {
 
   #newItem(made: { readonly bytes: Uint8Array; readonly author: number; readonly forged: boolean }): GossipItem {
     this.#items += 1;
-    return { id: this.#items, ...made, madeAtMs: this.#queue.nowMs };
+    const item = { id: this.#items, ...made, madeAtMs: this.#queue.nowMs };
+    // What is said again was made when it was said first.
+    if (!this.#itemsByBytes.has(made.bytes)) this.#itemsByBytes.set(made.bytes, item);
+    return item;
   }
 
   #look(host: Host): void {

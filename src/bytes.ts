@@ -19,8 +19,26 @@ export interface Hash64 {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** UTF-16 units that are looked at together, and room for what they become. */
+const PIECE_LENGTH = 16_384;
+const PIECE = new Uint8Array(PIECE_LENGTH * 3);
+
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
+}
+
+/** How many bytes `utf8` would give, without giving them: texts may be megabytes long. */
+export function utf8Length(text: string): number {
+  let bytes = 0;
+  for (let at = 0; at < text.length;) {
+    const { read, written } = encoder.encodeInto(text.slice(at, at + PIECE_LENGTH), PIECE);
+    // A pair of surrogates that the cut parted is one character.
+    const last = text.charCodeAt(at + read - 1);
+    const isParted = read === PIECE_LENGTH && last >= 0xd800 && last < 0xdc00;
+    bytes += isParted ? written - 3 : written;
+    at += isParted ? read - 1 : read;
+  }
+  return bytes;
 }
 
 /** Strict UTF-8; undefined when the bytes are not. */

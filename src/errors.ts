@@ -64,6 +64,16 @@ const TABLE = {
     definite: true,
     fault: 'request',
   },
+  /** A known key that may not do this. */
+  forbidden: { status: 403, type: 'permission_error', apiCode: 'forbidden', definite: true, fault: 'request' },
+  /** A key used up what it may use. */
+  'rate-limited': {
+    status: 429,
+    type: 'rate_limit_error',
+    apiCode: 'rate_limit_exceeded',
+    definite: true,
+    fault: 'request',
+  },
   'not-found': { status: 404, type: 'not_found_error', apiCode: 'not_found', definite: true, fault: 'request' },
   'model-not-found': {
     status: 404,
@@ -180,4 +190,10 @@ export function isNodeFault(code: ErrorCode): boolean {
 export function parseErrorCode(text: unknown): ErrorCode | undefined {
   // eslint-disable-next-line typescript/no-unsafe-type-assertion
   return typeof text === 'string' && Object.hasOwn(ERRORS, text) ? (text as ErrorCode) : undefined;
+}
+
+/** What somebody else's code threw, for a log line: of several errors all of them. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }

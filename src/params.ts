@@ -104,6 +104,9 @@ export const INFERENCE = {
   /** Silence of a serving node, keep-alives included, after which the answer goes on elsewhere. Source: the silence that makes a
    *  suspect (LIVENESS.suspectAfterMs): the same evidence over the same kind of path. */
   stallAfterMs: 2_600,
+  /** A request whose link ended is kept at both ends for this long, for a link on another path to take it up. Longer: slots are held
+   *  for askers that are gone. Source: under `stallAfterMs` by a sign of life, so that the verdict about silence stays the last. */
+  reattachMsMax: 2_000,
   /** Nodes an answer may move through. Source: guess. */
   failoversMax: 8,
   /** A cancelled request frees its slot within this. Source: requirement. */
@@ -157,4 +160,8 @@ invariant(
 invariant(LIVENESS.deadAfterMs > 2 * LIVENESS.suspectAfterMs, 'a suspect has time to answer');
 invariant(GOSSIP.tombstoneMs > GOSSIP.messageAgeMsMax, 'a tombstone outlives every message it must refuse');
 invariant(INFERENCE.stallAfterMs > 3 * INFERENCE.progressIntervalMs, 'a stall is three missed signs of life');
+invariant(
+  INFERENCE.reattachMsMax + INFERENCE.progressIntervalMs <= INFERENCE.stallAfterMs,
+  'a request is taken up again before its silence counts as a stall',
+);
 invariant(PLACEMENT.rankedMax >= PLACEMENT.triesMax, 'the list is as long as the tries');

@@ -13,6 +13,7 @@ import {
   mixHashes,
   toHex,
   utf8,
+  utf8Length,
 } from '../src/bytes.ts';
 
 /** What canonical CBOR may hold, three levels deep. */
@@ -50,6 +51,15 @@ describe('hex', () => {
 });
 
 describe('UTF-8', () => {
+  it('is as long as is said without making it, wherever a long text is cut', () => {
+    for (const unit of ['a', 'ä', '€', '🦢', '\ud83e', '\udda2'])
+      for (let before = 16_380; before < 16_388; before += 1) {
+        const text = 'x'.repeat(before) + unit.repeat(3) + 'y'.repeat(40_000) + unit;
+        assert.equal(utf8Length(text), utf8(text).length);
+      }
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => utf8Length(text) === utf8(text).length));
+  });
+
   it('comes back as the text it was made of, a byte order mark included', () => {
     const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed());
     fc.assert(fc.property(text, (value) => assert.equal(fromUtf8(utf8(value)), value)));

@@ -14,9 +14,44 @@ import { flagUsage, OPTIONS, type OptionSpec } from '../src/node/config-schema.t
 const launcher = fileURLToPath(new URL('../bin/skein.js', import.meta.url));
 
 /** What `skein` can do. */
-const COMMANDS = ['up', 'join', 'invite', 'status', 'config', 'demo', 'simulate', 'help'];
+const COMMANDS = [
+  'up',
+  'join',
+  'invite',
+  'trust',
+  'key',
+  'keys',
+  'status',
+  'doctor',
+  'config',
+  'demo',
+  'simulate',
+  'help',
+];
 /** Flags that are no options of a node. */
-const OTHER_FLAGS = ['--help', '--version', '--json', '--origin'];
+const OTHER_FLAGS = [
+  '--help',
+  '--version',
+  '--json',
+  '--origin',
+  '--qr',
+  '--once',
+  '--ttl',
+  '--once-port',
+  '--watch',
+  '--file',
+  '--force',
+  '--no-start',
+  '--label',
+  '--days',
+  '--role',
+  '--out',
+  '--stage',
+  '--use',
+  '--finish',
+  '--status',
+  '--leaked',
+];
 
 const specs: readonly OptionSpec[] = Object.values(OPTIONS);
 const vocabulary: Vocabulary = {

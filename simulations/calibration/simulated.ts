@@ -47,6 +47,8 @@ class Recorder {
         return;
       }
       case 'judged': {
+        // Real nodes are listened to at their gossip.
+        if (event.way !== 'gossip') return;
         const { node: receiver, author, body, madeAtMs } = event;
         this.deliveries.push({ madeAtMs, afterMs: atMs - madeAtMs, author, receiver, body });
         return;

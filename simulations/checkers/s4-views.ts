@@ -3,9 +3,10 @@
  * accepted: (incarnation, sequence) of each kind of message only rises, nothing is accepted twice, nothing forged, nothing
  * older than `messageAgeMsMax`, and nothing of a departed incarnation while its tombstone stands. Whoever was away for so
  * long that it had to notice speaks under a new incarnation from then on (`s4-returns.ts`).
- * Not covered: messages of a snapshot (nobody judges them one by one); the first message of an author under an incarnation
- * counts as fresh, because there is nothing to measure its age by, and its delay is added to what later ones may have;
- * while an observer's own clock stood still during a sleep, messages did not age for it. Limits: N^2 numbers.
+ * Messages of a told view count like those of gossip, as far as the view shows what they changed (`view-watch.ts`).
+ * Not covered: the first message of an author under an incarnation counts as fresh, because there is nothing to measure
+ * its age by, and its delay is added to what later ones may have; while the clock of an observer or of an author stood
+ * still during a sleep, messages did not age. Limits: N^2 numbers.
  */
 import { GOSSIP } from '../../src/params.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
@@ -66,7 +67,7 @@ class Views implements Checker {
   readonly #breaches: Breaches;
   readonly #returns: Returns;
   readonly #beliefs: (Beliefs | undefined)[] = [];
-  /** The last sleep of each observer during which its clock stood still. */
+  /** The last sleep of each node during which its clock stood still. */
   readonly #halted = new Map<number, { readonly fromMs: number; toMs: number }>();
   readonly #clockErrorMs: number;
   readonly #tombstoneMs: number;
@@ -187,11 +188,15 @@ class Views implements Checker {
     return true;
   }
 
-  /** True age, less what the observer slept through with a clock that stood still. */
-  #ageMs({ node, madeAtMs }: Judged, atMs: number): number {
+  /** True age, less what the observer or the author slept through with a clock that stood still. */
+  #ageMs({ node, author, madeAtMs }: Judged, atMs: number): number {
+    const haltedMs = this.#haltedMs(node, madeAtMs, atMs) + this.#haltedMs(author, madeAtMs, atMs);
+    return Math.max(0, atMs - madeAtMs - haltedMs);
+  }
+
+  #haltedMs(node: number, fromMs: number, toMs: number): number {
     const halted = this.#halted.get(node);
-    const sleptMs = halted === undefined ? 0 : Math.min(atMs, halted.toMs) - Math.max(madeAtMs, halted.fromMs);
-    return atMs - madeAtMs - Math.max(0, sleptMs);
+    return halted === undefined ? 0 : Math.max(0, Math.min(toMs, halted.toMs) - Math.max(fromMs, halted.fromMs));
   }
 
   #haltsAt(node: number, atMs: number): boolean {

@@ -1,9 +1,10 @@
 /**
  * S5: equal inputs give an equal ranked list. The record of a placement shows every node's cost, share and rank but not
- * the raw figures, so three things are judged. 1. The production `place` is run again on stand-ins with the costs
+ * the raw figures, so four things are judged. 1. The production `place` is run again on stand-ins with the costs
  * of the record, in ascending, descending and shuffled order: all three must agree. 2. The list follows its own record:
  * nodes under the level before the others, none refused or twice. 3. Lists of one request follow one order: a node
- * that went before another still does when its weight against the other's did not fall (rendezvous hashing).
+ * that went before another still does when its weight against the other's did not fall (rendezvous hashing). 4. What a
+ * busy answer told is in the costs of the next placements (`s5-busy-answers.ts`).
  * Not covered: what a second node would have answered to the same request, because no request is asked of two.
  */
 import { type Hash64, hash64, utf8 } from '../../src/bytes.ts';
@@ -16,6 +17,7 @@ import { Prng } from '../../src/prng.ts';
 import type { CheckContext, Checker, CheckerKind } from '../checker.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
+import { BusyAnswers } from './s5-busy-answers.ts';
 
 type Placed = Extract<WorldEvent, { type: 'placed' }>;
 type Row = DispatchPlan['explain']['considered'][number];
@@ -32,6 +34,7 @@ class EqualInputs implements Checker {
   readonly #breaches: Breaches;
   readonly #rank: Rank;
   readonly #prng: Prng;
+  readonly #busyAnswers: BusyAnswers;
   readonly #last = new Map<string, DispatchPlan>();
   #placements = 0;
 
@@ -39,9 +42,11 @@ class EqualInputs implements Checker {
     this.#breaches = new Breaches(context);
     this.#rank = rank;
     this.#prng = new Prng(`equal inputs/${context.scenario.name}`);
+    this.#busyAnswers = new BusyAnswers(context, this.#breaches);
   }
 
   observe(event: WorldEvent, atMs: number): void {
+    this.#busyAnswers.observe(event, atMs);
     if (event.type === 'request-ended') this.#last.delete(event.requestId);
     if (event.type !== 'placed' || event.plan.ranked.length === 0) return;
     this.#againstItself(event, atMs);

@@ -28,6 +28,8 @@ interface GivenUp {
   readonly atMs: number;
   /** Their connection carried when it was given up. */
   readonly inTouch: boolean;
+  /** It asked for the same there again since, and that try counts instead. */
+  askedAgain: boolean;
 }
 
 export class Losers {
@@ -39,6 +41,8 @@ export class Losers {
   readonly #runs: (Set<string> | undefined)[] = [];
   /** Tries under way, by (asker, server, request). */
   readonly #tries = new Set<string>();
+  /** The last one given up of each of those that are not judged yet. */
+  readonly #pending = new Map<string, GivenUp>();
   /** Given up longer ago; the oldest makes room. */
   readonly #over = new Map<string, GivenUp>();
   /** By time; those before `#judged` are done. */
@@ -57,8 +61,7 @@ export class Losers {
     this.#presence.observe(event, atMs);
     switch (event.type) {
       case 'try-started':
-        this.#tries.add(tryKey(event));
-        return;
+        return this.#tryStarted(tryKey(event));
       case 'try-ended':
         return this.#tryEnded(event, atMs);
       case 'run-started':
@@ -86,12 +89,21 @@ export class Losers {
     this.#breaches.add('late run', { atMs, nodes: [node, server], requestId, detail });
   }
 
+  #tryStarted(key: string): void {
+    this.#tries.add(key);
+    this.#over.delete(key);
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) pending.askedAgain = true;
+  }
+
   #tryEnded(event: Of<'try-ended'>, atMs: number): void {
     const { node, server, requestId } = event;
     const key = tryKey(event);
     this.#tries.delete(key);
     const inTouch = node === server || (this.#isCarried(node, server) && this.#presence.isUp(server));
-    this.#givenUp.push({ key, node, server, requestId, atMs, inTouch });
+    const given = { key, node, server, requestId, atMs, inTouch, askedAgain: false };
+    this.#pending.set(key, given);
+    this.#givenUp.push(given);
   }
 
   #processGone(node: number): void {
@@ -111,6 +123,8 @@ export class Losers {
   }
 
   #judge(given: GivenUp, atMs: number): void {
+    if (this.#pending.get(given.key) === given) this.#pending.delete(given.key);
+    if (given.askedAgain) return;
     this.#remember(given);
     const { key, node, server, requestId, inTouch } = given;
     const runs = this.#runs[server]?.has(runKey(node, requestId)) === true;

@@ -4,6 +4,7 @@
  * to most others show the same view hash and take exactly those for alive. That moment is enough: what happens to
  * views later is V2's business. 2. The first sample of a process 3 s after its start holds every settled node, and is not
  * stale; the same for one that was away for longer than `sleptAfterMs`, once it had the time to notice which links are dead.
+ * 3. Everybody who is connected exchanges views now and then (`v3-exchanges.ts`).
  * Not covered: joiners that were struck, or for which no settled bootstrap node could be reached, and what they must
  * hold leaves out nodes that were touched lately or that they cannot reach.
  */
@@ -14,6 +15,7 @@ import { Breaches } from './breaches.ts';
 import { Calm, endMs, struckNodes } from './calm.ts';
 import { scenarioIntervalMs } from './load-interval.ts';
 import { Presence } from './presence.ts';
+import { Exchanges } from './v3-exchanges.ts';
 
 /** Source: the promise: two beacons and this. */
 export const CONVERGED_MS = 5_000;
@@ -38,6 +40,7 @@ class Convergence implements Checker {
   readonly #breaches: Breaches;
   readonly #calm: Calm;
   readonly #presence: Presence;
+  readonly #exchanges: Exchanges;
   readonly #limitMs: number;
   readonly #seen: (Seen | undefined)[] = [];
   /** Who began, or came back, and had no sample in time since. */
@@ -53,10 +56,12 @@ class Convergence implements Checker {
     this.#breaches = new Breaches(context);
     this.#calm = new Calm(context.plan, nodes);
     this.#presence = new Presence(nodes);
+    this.#exchanges = new Exchanges(context, this.#breaches);
     this.#limitMs = 2 * scenarioIntervalMs(context.scenario) + CONVERGED_MS;
   }
 
   observe(event: WorldEvent, atMs: number): void {
+    this.#exchanges.observe(event, atMs);
     this.#closeRounds(atMs);
     if (event.type === 'resumed' && atMs - this.#presence.sinceMs(event.node) > LIVENESS.sleptAfterMs)
       this.#joining.set(event.node, { atMs, dueMs: atMs + BACK_MS, what: 'return' });
@@ -178,7 +183,8 @@ class Convergence implements Checker {
 
 export const viewsConverge: CheckerKind = {
   id: 'V3',
-  promise: 'all live nodes hold equal views within 2T + 5 s of a whole world, and a joiner holds the mesh after 3 s',
+  promise:
+    'all live nodes hold equal views within 2T + 5 s of a whole world, a joiner holds the mesh after 3 s, and all exchange views',
   when: 'after-healing',
   create: (context) => new Convergence(context),
 };

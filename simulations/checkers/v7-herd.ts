@@ -1,9 +1,10 @@
 /**
- * V7: nobody herds. In a window of one staleness interval (T: nobody's load is fresher) no node gets more than
+ * V7: nobody herds. 1. In a window of one staleness interval (T: nobody's load is fresher) no node gets more than
  * three times the first tries that its weight share gives it. Its weight share is its mean share in the plans of the same model
  * over the last ten to twenty windows: the shares of the moment would follow the herd they are to show. What nodes
  * cannot take that are down or struck now is shared out among the others. A node is judged by its excess over chance
- * too: fewer than one in 10^9 windows of a node that gets just its share may show so many.
+ * too: fewer than one in 10^9 windows of a node that gets just its share may show so many. 2. Full nodes are not asked
+ * while others stand idle (`v7-bounces.ts`).
  * Not covered: tries that follow a session's prefix, the first twenty windows, and nodes that came, were struck or were
  * slowed within the windows that their share comes from.
  */
@@ -16,6 +17,7 @@ import { type FirstTry, FirstTries } from './first-tries.ts';
 import { scenarioIntervalMs } from './load-interval.ts';
 import { chanceAtLeast } from './poisson.ts';
 import { Presence } from './presence.ts';
+import { Bounces } from './v7-bounces.ts';
 
 /** Source: the promise. */
 const HERD_INDEX_MAX = 3;
@@ -50,6 +52,7 @@ class Herd implements Checker {
   readonly #calm: Calm;
   readonly #presence: Presence;
   readonly #firstTries = new FirstTries();
+  readonly #bounces: Bounces;
   readonly #models = new Map<string, ModelHerd>();
   readonly #windowMs: number;
   #windowAtMs = 0;
@@ -64,17 +67,26 @@ class Herd implements Checker {
     this.#calm = new Calm(context.plan, context.scenario.nodes, ['slow']);
     this.#presence = new Presence(context.scenario.nodes);
     this.#windowMs = scenarioIntervalMs(context.scenario);
+    this.#bounces = new Bounces({
+      context,
+      breaches: this.#breaches,
+      calm: this.#calm,
+      presence: this.#presence,
+      fromMs: BLOCK_WINDOWS * this.#windowMs,
+    });
   }
 
   observe(event: WorldEvent, atMs: number): void {
     while (atMs >= this.#windowAtMs + this.#windowMs) this.#closeWindow();
     this.#presence.observe(event, atMs);
+    this.#bounces.observe(event, atMs);
     const first = this.#firstTries.observe(event);
     if (first !== undefined) this.#count(first);
   }
 
   finish(atMs: number): void {
     if (atMs >= this.#windowAtMs + this.#windowMs) this.#closeWindow();
+    this.#bounces.finish(atMs);
   }
 
   #count({ plan, server }: FirstTry): void {
@@ -142,7 +154,8 @@ class Herd implements Checker {
 
 export const nobodyHerds: CheckerKind = {
   id: 'V7',
-  promise: 'no node gets more than three times the first tries of its weight share within a staleness interval',
+  promise:
+    'no node gets more than three times the first tries of its weight share within a staleness interval, and full ones are not asked while half stand idle',
   when: 'always',
   create: (context) => new Herd(context),
 };

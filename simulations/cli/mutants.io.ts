@@ -10,7 +10,6 @@ import { gateText, isGood } from '../mutants/gate-report.ts';
 import { runGate } from '../mutants/gate.io.ts';
 import { MUTANTS as ALL } from '../mutants/list.ts';
 import type { Mutant } from '../mutants/mutant.ts';
-import { readCount } from './amounts.ts';
 import {
   EXIT_BROKEN,
   EXIT_FINE,
@@ -22,9 +21,7 @@ import {
 } from './command.io.ts';
 import { commitOf } from './commit.io.ts';
 import { listenForInterrupt } from './interrupt.io.ts';
-
-const JOBS_USUAL = 2;
-const JOBS_LIMIT = { min: 1, max: 64 } as const;
+import { JOBS_OPTION, JOBS_USUAL, readJobs } from './jobs.ts';
 
 export const MUTANTS: SimulationCommand = {
   name: 'mutants',
@@ -32,14 +29,14 @@ export const MUTANTS: SimulationCommand = {
   define(command) {
     command
       .argument('[name]', 'one of them; without it all')
-      .option('--jobs <number>', `processes that simulate (default: ${JOBS_USUAL})`)
+      .option(...JOBS_OPTION)
       .option('--json', 'print the findings as one line of JSON');
   },
   async run(invocation) {
     const { words, options } = invocation;
     const chosen = choose(words[0]);
     if (chosen.type === 'invalid') return refuse(invocation, chosen.problems);
-    const jobs = options.read('jobs', (text) => readCount('jobs', text, JOBS_LIMIT), JOBS_USUAL);
+    const jobs = options.read('jobs', readJobs, JOBS_USUAL);
     if (jobs.type === 'invalid') return refuse(invocation, jobs.problems);
     // What is changed is the text of the sources.
     if (extname(import.meta.url) !== '.ts') return fail(invocation, 'mutants are made of the sources: run a checkout');

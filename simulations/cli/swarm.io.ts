@@ -9,7 +9,7 @@ import { SCENARIOS } from '../scenarios/index.ts';
 import { readSeeds as readKnownSeeds, type SeedEntry } from '../seeds.ts';
 import { seededRun } from '../seeded-run.ts';
 import type { Checked } from '../problem.ts';
-import { readBudgetMs, readCount, readSeeds } from './amounts.ts';
+import { readBudgetMs, readSeeds } from './amounts.ts';
 import { chooseScenario, commandLine, runCommand } from './command-line.ts';
 import {
   EXIT_BROKEN,
@@ -23,13 +23,12 @@ import {
 import { commitOf } from './commit.io.ts';
 import { FAILURES_DIRECTORY, prepareDirectory, runPath, writeRunFile } from './files.io.ts';
 import { listenForInterrupt } from './interrupt.io.ts';
+import { JOBS_OPTION, JOBS_USUAL, readJobs } from './jobs.ts';
 import { SwarmJob } from './swarm-job.io.ts';
 import { outcomeText, SwarmLedger, type SwarmOutcome, type SwarmTask } from './swarm-ledger.ts';
 import { swarmText } from './swarm-text.ts';
 
 const SEEDS_USUAL = '1..100';
-const JOBS_USUAL = 2;
-const JOBS_LIMIT = { min: 1, max: 64 } as const;
 
 export const SWARM: SimulationCommand = {
   name: 'swarm',
@@ -37,7 +36,7 @@ export const SWARM: SimulationCommand = {
   define(command) {
     command
       .option('--seeds <range>', `a seed or a range with both ends (default: ${SEEDS_USUAL})`)
-      .option('--jobs <number>', `processes that simulate (default: ${JOBS_USUAL})`)
+      .option(...JOBS_OPTION)
       .option('--budget <time>', 'begin no more seeds after this time, e.g. 90s, 10m')
       .option('--scenario <name>', 'one scenario for all; without it seed i runs scenario i of the rotation')
       .option('--report <directory>', `where runs that break go (default: ${FAILURES_DIRECTORY})`)
@@ -47,7 +46,7 @@ export const SWARM: SimulationCommand = {
     const { options } = invocation;
     const range = readSeeds(options.text('seeds') ?? SEEDS_USUAL);
     if (range.type === 'invalid') return refuse(invocation, range.problems);
-    const jobs = options.read('jobs', (text) => readCount('jobs', text, JOBS_LIMIT), JOBS_USUAL);
+    const jobs = options.read('jobs', readJobs, JOBS_USUAL);
     if (jobs.type === 'invalid') return refuse(invocation, jobs.problems);
     const budgetMs = options.read('budget', readBudgetMs, Infinity);
     if (budgetMs.type === 'invalid') return refuse(invocation, budgetMs.problems);

@@ -51,8 +51,8 @@ export function gossipDelays(options: MeasureOptions): Float64Array {
     seed: worldSeed(scenario, options.seed),
     plan: [],
     watch: (event, atMs) => {
-      if (event.type === 'judged' && event.verdict === 'accept' && event.madeAtMs >= SETTLED_MS)
-        delays.push(atMs - event.madeAtMs);
+      if (event.type !== 'judged' || event.way !== 'gossip' || event.verdict !== 'accept') return;
+      if (event.madeAtMs >= SETTLED_MS) delays.push(atMs - event.madeAtMs);
     },
   });
   world.run(scenario.durationMs);

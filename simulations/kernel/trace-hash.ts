@@ -35,6 +35,8 @@ const TYPES: Readonly<Record<WorldEvent['type'], number>> = {
   'run-started': 18,
   'run-ended': 19,
   sampled: 20,
+  'view-asked': 21,
+  'view-taken': 22,
 };
 
 export class TraceHash {
@@ -110,6 +112,16 @@ export class TraceHash {
       case 'judged':
         this.#judged(event);
         return;
+      case 'view-asked':
+        this.#number(event.node);
+        this.#number(event.peer);
+        this.#word(event.everything ? 1 : 0);
+        return;
+      case 'view-taken':
+        this.#number(event.node);
+        this.#number(event.peer);
+        this.#number(event.messages);
+        return;
       case 'sampled':
         this.#number(event.node);
         this.#sample(event.sample);
@@ -140,6 +152,8 @@ export class TraceHash {
         this.#number(event.server);
         this.#text(event.outcome);
         this.#text(event.code);
+        if (event.load !== undefined) this.#number(event.load.queued);
+        if (event.load !== undefined) this.#number(event.load.slotMs);
         return;
       case 'text':
         this.#number(event.position);
@@ -172,6 +186,7 @@ export class TraceHash {
     this.#text(event.body);
     this.#text(event.verdict);
     this.#text(event.reason);
+    this.#text(event.way);
     this.#number(event.madeAtMs);
     this.#word(event.forged ? 1 : 0);
   }

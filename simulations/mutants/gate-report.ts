@@ -1,8 +1,7 @@
 /**
  * What did the gate find? Each mutant gets one verdict, and one line: name, trial, who saw it at which virtual time, and what
- * it cost. Only two verdicts are good: caught by a checker that was expected to, and known to slip through. A mutant that is
- * caught by somebody else is no proof of the checker that it was made for; one that is known to slip through and does not
- * any more deserves its checker's name in the list.
+ * it cost. Only one verdict is good: caught by a checker that was expected to. A mutant that is caught by somebody else is no
+ * proof of the checker that it was made for.
  */
 import { unreachable } from '../../src/assert.ts';
 import { plural } from '../report/plural.ts';
@@ -15,8 +14,6 @@ export type Verdict =
   /** By none of those that should. */
   | { readonly type: 'caught-elsewhere'; readonly by: Seen }
   | { readonly type: 'survived' }
-  /** As the list says. */
-  | { readonly type: 'slips-through' }
   /** The core threw, which says nothing about checkers; or the trial could not be run. */
   | { readonly type: 'broken'; readonly reason: string };
 
@@ -56,7 +53,7 @@ export function isGood({ clean, judged }: GateReport): boolean {
 }
 
 export function isFine({ type }: Verdict): boolean {
-  return type === 'caught' || type === 'slips-through';
+  return type === 'caught';
 }
 
 export function reportOf(
@@ -75,20 +72,16 @@ export function gateText({ clean, judged, unproven, cpuMs }: GateReport): string
     ...verdictWords(mutant, verdict),
     seconds(ownMs),
   ]);
-  const slipping = judged.filter(({ verdict }) => verdict.type === 'slips-through').length;
   const bad = judged.filter(({ verdict }) => !isFine(verdict)).length;
   return [
     ...table([['mutant', 'trial', 'caught by', 'at', 'CPU'], ...rows]),
     '',
-    ...judged.flatMap(({ mutant }) =>
-      'notCaught' in mutant ? [`${mutant.name} is not caught: ${mutant.notCaught}`] : [],
-    ),
     ...judged.flatMap(({ mutant, verdict }) => complaint(mutant, verdict)),
     ...clean.flatMap(({ trial, problem }) =>
       problem === undefined ? [] : [`FAIL the core itself in ${trial}, which then proves nothing: ${problem}`],
     ),
     ...(unproven.length === 0 ? [] : [`no mutant sets off ${unproven.join(', ')}`]),
-    `${plural(judged.length, 'mutant')}: ${judged.length - slipping - bad} caught, ${slipping} known to slip through, ${bad} not as expected; ${plural(clean.length, 'clean run')}, ${seconds(cpuMs)} of CPU`,
+    `${plural(judged.length, 'mutant')}: ${judged.length - bad} caught, ${bad} not as expected; ${plural(clean.length, 'clean run')}, ${seconds(cpuMs)} of CPU`,
     '',
   ].join('\n');
 }
@@ -96,8 +89,6 @@ export function gateText({ clean, judged, unproven, cpuMs }: GateReport): string
 function verdictOf(mutant: Mutant, result: TrialResult): Verdict {
   if (result.type !== 'ran') return { type: 'broken', reason: problemOf(result) ?? '' };
   const [first] = result.seen;
-  if ('notCaught' in mutant)
-    return first === undefined ? { type: 'slips-through' } : { type: 'caught-elsewhere', by: first };
   const by = result.seen.find(({ id }) => mutant.expected.includes(id));
   if (by !== undefined) return { type: 'caught', by };
   return first === undefined ? { type: 'survived' } : { type: 'caught-elsewhere', by: first };
@@ -130,8 +121,6 @@ function verdictWords(mutant: Mutant, verdict: Verdict): readonly [string, strin
       return [`${verdict.by.id}, not ${wanted(mutant)}`, moment(verdict.by.atMs)];
     case 'survived':
       return ['SURVIVED', ''];
-    case 'slips-through':
-      return ['nobody, as known', ''];
     case 'broken':
       return ['BROKEN', ''];
     default:
@@ -156,7 +145,7 @@ function complaint(mutant: Mutant, verdict: Verdict): readonly string[] {
 }
 
 function wanted(mutant: Mutant): string {
-  return 'notCaught' in mutant ? 'nobody' : mutant.expected.join(' or ');
+  return mutant.expected.join(' or ');
 }
 
 function seconds(ms: number): string {

@@ -33,9 +33,8 @@ export async function runGate(options: GateOptions): Promise<GateReport> {
     return judged;
   });
   const judged = await inTurns(options, mutants, async (mutant: Mutant): Promise<Judged> => {
-    const { trial, name } = mutant;
-    const enough = 'expected' in mutant ? mutant.expected : [];
-    const one = judge(mutant, await runTrial({ trial, edit: mutant, enough }, signal));
+    const { trial, name, expected } = mutant;
+    const one = judge(mutant, await runTrial({ trial, edit: mutant, enough: expected }, signal));
     told(name);
     return one;
   });

@@ -1,6 +1,6 @@
 /**
  * Every mutant that the gate tries, each under a name of its own. They are kept apart by the part of the core that they
- * change; a new one is an entry in one of those files and, where no trial fits, a small world in `trials.ts`.
+ * change; a new one is an entry in one of those files and, where no trial fits, a small world in `mesh-trials.ts` or `work-trials.ts`.
  */
 import { invariant } from '../../src/assert.ts';
 import { MEMBERSHIP_MUTANTS } from './membership-mutants.ts';

@@ -1,7 +1,7 @@
 /**
  * A deliberate bug of the core, as data: what a careless engineer might do, the text of one source file that it changes,
  * the small world in which it must show, and the checkers that must see it there. A checker that no mutant sets off may
- * be blind; a mutant that nothing sets off shows what nobody looks at. The text is replaced when the file is loaded, in a
+ * be blind; a mutant that sets nothing off shows what nobody looks at, and is no mutant of this gate before somebody does. The text is replaced when the file is loaded, in a
  * process of its own, and must occur exactly once: a change of the core that makes a mutant void is noticed so.
  */
 import type { FaultPlan } from '../faults/fault.ts';
@@ -27,21 +27,11 @@ export interface Edit {
   readonly replace: string;
 }
 
-interface Described extends Edit {
+export interface Mutant extends Edit {
   readonly name: string;
   /** What was forgotten or misread. */
   readonly bug: string;
   readonly trial: Trial;
-}
-
-/** Any of these checkers must see it. */
-export interface CaughtMutant extends Described {
+  /** Any of these checkers must see it. */
   readonly expected: readonly [string, ...string[]];
 }
-
-/** None sees it yet, and why. */
-export interface SurvivingMutant extends Described {
-  readonly notCaught: string;
-}
-
-export type Mutant = CaughtMutant | SurvivingMutant;

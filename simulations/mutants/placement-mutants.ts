@@ -3,7 +3,7 @@
  * are asked, whom a node admits, and who may be asked at all.
  */
 import type { Mutant } from './mutant.ts';
-import { BOASTED, BUSY, CROWDED, CRUSHED, LEAVING, SKEWED, TWO_MODELS } from './trials.ts';
+import { BOASTED, BUSY, CROWDED, CRUSHED, LEAVING, NEWS, ONE_DOOR, SKEWED, TWO_MODELS } from './work-trials.ts';
 
 export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
@@ -73,9 +73,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     file: 'src/params.ts',
     find: 'rateClamp: 3,',
     replace: 'rateClamp: 1_000,',
-    trial: BOASTED,
-    notCaught:
-      'the clamp is for the time before anybody measured, and S13 begins to count two minutes later. Within them a clamped liar still gets 2 to 4 times its fair share in an idle mesh, and 4 times at a load of 0.7 (an unclamped one 3.1 to 5.1, and 5.3), so a bound on tries that holds for the core hardly tells the two apart. The record of a placement would have to show the rates that were believed.',
+    trial: NEWS,
+    expected: ['S13'],
   },
   {
     name: 'own-dispatches-ignored',
@@ -83,9 +82,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     file: 'src/placement/observations.ts',
     find: 'if (entry.startedAtMs > pair.loadAtMs) ownInFlight += 1;',
     replace: '',
-    trial: BUSY,
-    notCaught:
-      'a change of load is told within 250 ms and the water level spreads what comes meanwhile, so nobody herds. The record of a placement lacks the figures that it was made from; with busy, queued and own in each row S5 could count the tries under way itself.',
+    trial: ONE_DOOR,
+    expected: ['V7'],
   },
   {
     name: 'fresh-load-ignored',
@@ -94,8 +92,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     find: "if (outcome.type === 'busy' && outcome.load !== undefined)",
     replace: "if (outcome.type === 'busy' && outcome.load === undefined)",
     trial: CRUSHED,
-    notCaught:
-      'the next beacon says the same within 250 ms. With the figures of each row in the record of a placement S5 could ask that a busy answer shows in the next one.',
+    expected: ['S5'],
   },
   {
     name: 'drain-ignored',

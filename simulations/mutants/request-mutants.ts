@@ -3,7 +3,7 @@
  * nobody waits for is ended, and how the end is told.
  */
 import type { Mutant } from './mutant.ts';
-import { CROWDED, CRUSHED, CUT_SHORT, IMPATIENT, LONG_ANSWERS, PLAYED_ON } from './trials.ts';
+import { CROWDED, CRUSHED, CUT_SHORT, IMPATIENT, LONG_ANSWERS, PLAYED_ON } from './work-trials.ts';
 
 export const REQUEST_MUTANTS: readonly Mutant[] = [
   {

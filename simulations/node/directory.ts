@@ -6,6 +6,7 @@
 import { invariant } from '../../src/assert.ts';
 import { concat, equalBytes, hash64, utf8 } from '../../src/bytes.ts';
 import { type Parsed, parseMessage, type Sign } from '../../src/gossip/message-codec.ts';
+import type { GossipMessage } from '../../src/gossip/message.ts';
 import { NODE_KEY_BYTES, nodeOfKey } from '../../src/gossip/node-key.ts';
 import { type NodeId, parseSwarmFingerprint } from '../../src/ids.ts';
 import type { KeyedRandom } from '../kernel/kernel-port.ts';
@@ -25,6 +26,7 @@ export function createDirectory(nodes: number, random: KeyedRandom): Directory {
   // Everybody is shown the same objects, so that what was found out about one holds for all.
   const parsed = new WeakMap<Uint8Array, Parsed>();
   const verified = new WeakMap<Uint8Array, boolean>();
+  const sequences = new WeakMap<object, number>();
   const idOf = (node: number): NodeId => ids[node] ?? idFrom(random, node);
   return {
     swarm,
@@ -38,8 +40,11 @@ export function createDirectory(nodes: number, random: KeyedRandom): Directory {
       if (known !== undefined) return known;
       const fresh = parseMessage(bytes, of);
       parsed.set(bytes, fresh);
+      if (fresh.type === 'parsed')
+        for (const part of partsOf(fresh.message)) sequences.set(part, fresh.message.sequence);
       return fresh;
     },
+    sequenceOf: (part) => sequences.get(part),
     verify: (id, bytes, signature) => {
       const known = verified.get(signature);
       if (known !== undefined) return known;
@@ -49,6 +54,12 @@ export function createDirectory(nodes: number, random: KeyedRandom): Directory {
       return isHis;
     },
   };
+}
+
+/** What a view shows of a message. */
+function partsOf({ body }: GossipMessage): readonly object[] {
+  if (body.type === 'capability') return [body.capability, body.loads];
+  return body.type === 'load' ? [body.loads] : [];
 }
 
 /** "/ip4/10.0.0.7/tcp/4001" */

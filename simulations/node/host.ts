@@ -117,6 +117,7 @@ export class Host {
         if (this.#liar !== undefined && happened.type === 'judge-message') this.#overhear(one, happened.messageId);
         watch.see(one, happened);
       },
+      stepped: (one, input) => watch.stepped(one, input),
       passes: (payload) => this.#passes(payload),
     });
     this.#process = process;

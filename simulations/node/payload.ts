@@ -3,7 +3,7 @@
  * instead of bytes, with the size that they would have. The sizes count on links and in the reports.
  */
 import type { OpenBody } from '../../src/inference/job-codec.ts';
-import type { Answer } from '../../src/inference/messages.ts';
+import type { Answer, Reattach } from '../../src/inference/messages.ts';
 
 /** One signed message under way. Everybody passes on this very object, so that its truth can be told from its identity. */
 export interface GossipItem {
@@ -30,6 +30,7 @@ export type Payload =
   | { readonly type: 'view-asked'; readonly digest: Uint8Array }
   | { readonly type: 'view-told'; readonly messages: readonly Uint8Array[] }
   | { readonly type: 'open'; readonly channel: number; readonly open: OpenBody; readonly bytes: number }
+  | { readonly type: 'reattach'; readonly channel: number; readonly ask: Reattach }
   | { readonly type: 'credit'; readonly channel: number; readonly tokens: number }
   | { readonly type: 'cancel'; readonly channel: number }
   | { readonly type: 'answer'; readonly channel: number; readonly answer: Answer };
@@ -52,6 +53,7 @@ export function trafficOf(payload: Payload): Traffic {
     case 'pong':
       return 'heartbeat';
     case 'open':
+    case 'reattach':
     case 'credit':
     case 'cancel':
     case 'answer':

@@ -25,6 +25,8 @@ export interface ProcessOptions {
   speak(bytes: Uint8Array): readonly GossipItem[];
   /** Sees inputs and effects before they happen; changes nothing. */
   observe(process: Process, happened: Input | Effect): void;
+  /** The core took the input in; its effects come next. */
+  stepped(process: Process, input: Input): void;
   /** Whether a payload gets through a gray node. */
   passes(payload: Payload): boolean;
 }

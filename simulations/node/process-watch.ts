@@ -5,17 +5,20 @@
 import type { Effect, Input } from '../../src/node/events.ts';
 import type { Process } from './process.ts';
 import type { Services } from './services.ts';
+import { ViewWatch } from './view-watch.ts';
 import type { WorldEvent } from '../world-event.ts';
 
 type Happened = Input | Effect;
 
 export class ProcessWatch {
   readonly #services: Services;
+  readonly #views: ViewWatch;
   /** Runs that began, by asking node and request: a request that only waited here ends without one. */
   readonly #running = new WeakMap<Process, Set<string>>();
 
   constructor(services: Services) {
     this.#services = services;
+    this.#views = new ViewWatch(services);
   }
 
   see(process: Process, happened: Happened): void {
@@ -32,6 +35,13 @@ export class ProcessWatch {
       }
       case 'judge-message':
         return this.#judged(process, happened);
+      case 'request-snapshot': {
+        const peer = this.#nodeOf(happened.from);
+        const everything = happened.digest.length === 0;
+        return this.#emit({ type: 'view-asked', node: process.node, peer, everything });
+      }
+      case 'snapshot-received':
+        return this.#views.before(process);
       case 'dispatch':
       case 'refuse-request': {
         const { requestId, plan } = happened;
@@ -54,6 +64,15 @@ export class ProcessWatch {
     }
   }
 
+  /** The core took in what `see` saw coming. */
+  stepped(process: Process, input: Input): void {
+    if (input.type !== 'snapshot-received') return;
+    const { messages, from } = input;
+    const { node } = process;
+    this.#emit({ type: 'view-taken', node, peer: this.#nodeOf(from), messages: messages.length });
+    this.#views.after(process, messages);
+  }
+
   /** The process is gone, and with it all that ran. */
   forget(process: Process): void {
     for (const key of this.#running.get(process) ?? []) {
@@ -72,7 +91,7 @@ export class ProcessWatch {
     const { incarnation, sequence, body } =
       parsed.type === 'parsed' ? parsed.message : { incarnation: 0, sequence: 0, body: { type: 'garbage' } as const };
     const judgement = { author, incarnation, sequence, body: body.type, verdict, reason, madeAtMs, forged };
-    this.#emit({ type: 'judged', node: process.node, ...judgement });
+    this.#emit({ type: 'judged', node: process.node, way: 'gossip', ...judgement });
   }
 
   #tryEnded(process: Process, ended: Extract<Input, { type: 'try-ended' }>): void {
@@ -84,6 +103,9 @@ export class ProcessWatch {
       server: this.#nodeOf(ended.node),
       outcome: outcome.type,
       code: outcome.type === 'failed' ? outcome.failure.code : '',
+      ...(outcome.type === 'busy' && outcome.load !== undefined
+        ? { load: { queued: outcome.load.queued, slotMs: outcome.load.slotMs } }
+        : {}),
     });
   }
 

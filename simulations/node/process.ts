@@ -70,6 +70,7 @@ export class Process implements Endpoint<Payload> {
     this.#lines = new Lines({
       serving: this.plane.serving,
       idOf: (other) => directory.idOf(other),
+      nowMs: () => this.nowMs(),
       connectionTo: (other) => this.connections.to(other),
       send: (connection, payload) => this.send(connection, payload),
       after: planeClock.after,
@@ -195,6 +196,7 @@ export class Process implements Endpoint<Payload> {
     const nowMs = this.nowMs();
     this.#options.observe(this, input);
     const { effects, wakeAtMs } = this.mesh.step(input, nowMs);
+    this.#options.stepped(this, input);
     this.#wakeAt(wakeAtMs, nowMs);
     for (const effect of effects) {
       this.#options.observe(this, effect);

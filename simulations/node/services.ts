@@ -21,6 +21,8 @@ export interface Directory {
   readonly verify: Verify;
   /** The production parser, once for each message however many hear it. */
   readonly parse: Parse;
+  /** The number of the message that a capability or rows of loads came in. */
+  sequenceOf(part: object): number | undefined;
   readonly swarm: SwarmFingerprint;
 }
 
@@ -45,5 +47,7 @@ export interface Services {
   readonly gossip: GossipFabric;
   /** A message that was made now; the fabric and the liars know its author. */
   newItem(made: { readonly bytes: Uint8Array; readonly author: number; readonly forged: boolean }): GossipItem;
+  /** The truth about a message that somebody holds. */
+  itemOf(bytes: Uint8Array): GossipItem | undefined;
   emit(event: WorldEvent): void;
 }

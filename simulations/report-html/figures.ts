@@ -1,5 +1,5 @@
 /**
- * How did the mesh do over time? The charts below the strip: time to first token, requests, failures, herd index, age of
+ * How did the mesh do over time? The charts below the strip: time to first token, requests, failures, crowding, age of
  * the views, bytes. Each names what its buckets hold. Source: ours.
  */
 import type { MetricSeries, SeriesName } from '../report/metrics.ts';
@@ -8,9 +8,6 @@ import { bytes, digits, duration, percent } from '../report/report-words.ts';
 import { linearAxis, logAxis, type TimeAxis } from './axis.ts';
 import type { Markup } from './markup.ts';
 import { chart, type ChartOptions, type Line } from './panel.ts';
-
-/** Promise V7. */
-const HERD_GOAL = 3;
 
 type LineOf = readonly [name: string, tone: string, column: SeriesName];
 
@@ -64,12 +61,11 @@ function ofRequests({ metrics: { series, summary } }: RunReport): readonly Drawn
 function ofNodes(bucket: string): readonly Drawn[] {
   return [
     {
-      id: 'herd',
-      title: 'Herd index',
-      note: `First tries that reached a node in 2 s, against those that the placements meant for it; the worst node. The goal, dashed where it fits, is ${HERD_GOAL} at most.`,
-      lines: [['worst node', 'b', 'herdIndex']],
+      id: 'crowding',
+      title: 'Crowding',
+      note: `First tries that reached a node in 2 s, against those that the placements meant for it; the worst node, chance included.`,
+      lines: [['worst node', 'b', 'crowding']],
       say: digits,
-      goal: HERD_GOAL,
     },
     {
       id: 'view-age',
@@ -104,7 +100,7 @@ function ofNodes(bucket: string): readonly Drawn[] {
   ];
 }
 
-interface Drawn extends Pick<ChartOptions, 'id' | 'title' | 'note' | 'say' | 'filled' | 'goal'> {
+interface Drawn extends Pick<ChartOptions, 'id' | 'title' | 'note' | 'say' | 'filled'> {
   readonly lines: readonly LineOf[];
   readonly scale?: 'linear' | 'log';
 }
@@ -113,7 +109,7 @@ function drawer({ bucketMs, columns }: MetricSeries, time: TimeAxis): (drawn: Dr
   return ({ lines: wanted, scale, ...rest }) => {
     const lines: readonly Line[] = wanted.map(([name, tone, column]) => ({ name, tone, values: columns[column] }));
     const seen = lines.flatMap(({ values }) => values.filter((value) => value !== null));
-    const max = Math.max(0, rest.goal ?? 0, ...seen) * (rest.goal === undefined ? 1 : 1.05);
+    const max = Math.max(0, ...seen);
     const positive = seen.filter((value) => value > 0);
     const axis =
       scale === 'log' && positive.length > 0

@@ -88,7 +88,7 @@ function tiles({ metrics: { summary }, nodeHours }: RunReport): Markup {
       String(requests.failovers),
       requests.failoverGapMs === undefined ? '' : `pause p99 ${duration(requests.failoverGapMs.p99)}`,
     ],
-    ['herd index p99', requests.herdIndex === undefined ? '-' : digits(requests.herdIndex.p99), 'goal 3'],
+    ['crowding p99', requests.crowding === undefined ? '-' : digits(requests.crowding.p99), 'worst node of 2 s'],
     [
       'wrong suspicions',
       String(membership.falseSuspicions.episodes),

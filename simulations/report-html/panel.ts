@@ -31,8 +31,6 @@ export interface ChartOptions {
   readonly say: (value: number) => string;
   /** Filled down to the axis. */
   readonly filled?: boolean;
-  /** A value that should not be exceeded: a dashed line. */
-  readonly goal?: number;
 }
 
 export function chart(time: TimeAxis, options: ChartOptions): Markup {
@@ -41,7 +39,7 @@ export function chart(time: TimeAxis, options: ChartOptions): Markup {
   if (!seen.some(({ values }) => values.some((value) => value !== null && value !== 0))) return emptyPanel(options);
   const paths = seen.map((line) => linePath(line, { time, options }));
   const body = trusted(
-    `${valueGrid(options.axis)}${timeGrid(time, HEIGHT)}${goalLine(options)}${paths.join('')}${cells(time, seen, options)}`,
+    `${valueGrid(options.axis)}${timeGrid(time, HEIGHT)}${paths.join('')}${cells(time, seen, options)}`,
   );
   return panel({ ...options, legend: legend(seen.map(({ name, tone }) => ({ name, mark: `line ${tone}` }))) }, body);
 }
@@ -112,13 +110,6 @@ export function valueGrid({ ticks }: ValueAxis, height = HEIGHT): string {
       return `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}"/><text class="tick" x="${LEFT - 6}" y="${y + 4}" text-anchor="end">${label}</text>`;
     })
     .join('');
-}
-
-/** Only where the axis reaches it. */
-function goalLine({ axis, goal }: ChartOptions): string {
-  if (goal === undefined || axis.height(goal) >= 1) return '';
-  const y = short(HEIGHT * (1 - axis.height(goal)));
-  return `<line class="goal" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}"/>`;
 }
 
 function keyMark(mark: string): Markup {

@@ -42,7 +42,7 @@ export const TOLERANCES: Readonly<Record<string, Tolerance>> = {
   falseSuspicionsPerNodeDay: { better: 'lower', relative: 0.2, absolute: 0.2 },
   falseDeathsPerNodeDay: { better: 'lower', relative: 0.2, absolute: 0.02 },
   busyPerRequest: { better: 'lower', relative: 0.2, absolute: 0.02 },
-  herdIndexP99: { better: 'lower', relative: 0.15, absolute: 0.2 },
+  crowdingP99: { better: 'lower', relative: 0.15, absolute: 0.2 },
   viewAgeMsP50: { better: 'lower', relative: 0.1, absolute: 100 },
   bytesPerNodeSecond: { better: 'lower', relative: 0.05, absolute: 100 },
 };
@@ -85,7 +85,7 @@ export function figuresOf(summary: MetricSummary, violations: number): Readonly<
     falseSuspicionsPerNodeDay: membership.falseSuspicions.episodesPerNodeDay,
     falseDeathsPerNodeDay: membership.falseDeaths.episodesPerNodeDay,
     busyPerRequest: per(requests.busyAnswers, requests.arrived),
-    herdIndexP99: at(requests.herdIndex, 'p99'),
+    crowdingP99: at(requests.crowding, 'p99'),
     viewAgeMsP50: at(load.viewAgeMs, 'p50'),
     bytesPerNodeSecond: gossip + heartbeats + asked,
   };

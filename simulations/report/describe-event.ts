@@ -29,6 +29,10 @@ export function describeEvent(event: WorldEvent, plan: FaultPlan): string {
       return `n${event.node} takes n${event.target} for ${event.verdict}: ${event.reason}`;
     case 'judged':
       return judgedLine(event);
+    case 'view-asked':
+      return `n${event.node} asks n${event.peer} for ${event.everything ? 'all that it knows' : 'what it lacks'}`;
+    case 'view-taken':
+      return `n${event.node} takes in the view that n${event.peer} told: ${plural(event.messages, 'message')}`;
     case 'sampled':
       return `n${event.node} takes ${event.sample.alive} for alive and ${event.sample.suspect} for suspect`;
     case 'offered':
@@ -49,6 +53,8 @@ export function nodesOfEvent(event: WorldEvent): readonly number[] {
   switch (event.type) {
     case 'connected':
     case 'disconnected':
+    case 'view-asked':
+    case 'view-taken':
       return [event.node, event.peer];
     case 'verdict':
       return [event.node, event.target];

@@ -1,10 +1,12 @@
 /**
  * How did requests fare? Folds their events into counts, times and failovers, in bounded room. What a client feels
  * decides: a time to first token belongs to the moment of that token, a failover's gap is the pause between the last
- * text before and the first text after it, without the time in which the client's own machine slept, and `refused` means a failure that surely ran nothing (`isDefinite`).
- * The herd index of a window is the greatest ratio, over the nodes, of first tries that came to those that the
- * placements themselves meant for it. Limits: 65,536 open requests, beyond them results count and times do not;
- * 1,000 failovers are listed, all are counted. Source: the definitions are ours, the herd index is invariant V7's.
+ * text before and the first text after it, without the time in which the client's own machine slept, and `refused` means
+ * a failure that surely ran nothing (`isDefinite`).
+ * The crowding of a window is the greatest ratio, over the nodes, of first tries that came to those that the
+ * placements themselves meant for it. It shows chance too; whether nodes herd is V7's to judge, whose herd index takes the
+ * shares of ten windows and leaves chance out. Limits: 65,536 open requests, beyond them results count and times do not;
+ * 1,000 failovers are listed, all are counted. Source: ours.
  */
 import { isDefinite } from '../../src/errors.ts';
 import type { NodeId } from '../../src/ids.ts';
@@ -16,9 +18,9 @@ import type { WorldEvent } from '../world-event.ts';
 const OPEN_MAX = 65_536;
 const FAILOVERS_MAX = 1_000;
 /** How long a picture of the load is believed, about. Source: guess; the cadence of load beacons in a small mesh. */
-const HERD_WINDOW_MS = 2_000;
+const CROWDING_WINDOW_MS = 2_000;
 /** Below this many expected requests chance alone makes crowds. Source: guess. */
-const HERD_EXPECTED_MIN = 3;
+const CROWDING_EXPECTED_MIN = 3;
 
 export interface FailoverRow {
   readonly requestId: string;
@@ -58,7 +60,7 @@ export interface RequestSummary {
   readonly failoversMidAnswer: number;
   /** Of those in the middle of an answer. */
   readonly failoverGapMs: Quantiles | undefined;
-  readonly herdIndex: Quantiles | undefined;
+  readonly crowding: Quantiles | undefined;
 }
 
 export interface RequestMetricsOptions {
@@ -105,14 +107,14 @@ export class RequestMetrics {
   readonly #omniscient = new Sketch();
   readonly #tries = new Sketch();
   readonly #gaps = new Sketch();
-  readonly #herd: HerdIndex;
+  readonly #crowding: Crowding;
   readonly columns;
 
   constructor(options: RequestMetricsOptions) {
     const { timeline } = options;
     this.#options = options;
     this.#awake = new AwakeTime(options.nodes);
-    this.#herd = new HerdIndex(timeline, options.nodes);
+    this.#crowding = new Crowding(timeline, options.nodes);
     this.columns = {
       arrived: timeline.sum(),
       answered: timeline.sum(),
@@ -123,7 +125,7 @@ export class RequestMetrics {
       inFlight: timeline.peak(),
       firstTokenMs: timeline.spread(),
       omniscientMs: timeline.spread(),
-      herd: this.#herd.column,
+      crowding: this.#crowding.column,
     };
   }
 
@@ -164,7 +166,7 @@ export class RequestMetrics {
     open.isPlaced = true;
     for (const row of event.plan.explain.considered) {
       const node = this.#options.nodeOf(row.node);
-      if (node !== undefined) this.#herd.expect(node, row.sharePerMille / 1_000, atMs);
+      if (node !== undefined) this.#crowding.expect(node, row.sharePerMille / 1_000, atMs);
     }
   }
 
@@ -172,7 +174,7 @@ export class RequestMetrics {
     const open = this.#open.get(event.requestId);
     if (open === undefined) return;
     open.tries += 1;
-    if (open.tries === 1 && open.isPlaced) this.#herd.came(event.server, atMs);
+    if (open.tries === 1 && open.isPlaced) this.#crowding.came(event.server, atMs);
     if (open.lost === undefined) return;
     const { server: from, code } = open.lost;
     const { requestId, node, server: to, resumedAt } = event;
@@ -223,7 +225,7 @@ export class RequestMetrics {
   }
 
   finish(): void {
-    this.#herd.close();
+    this.#crowding.close();
   }
 
   summary(): RequestSummary {
@@ -241,7 +243,7 @@ export class RequestMetrics {
       failovers: this.#failovers,
       failoversMidAnswer: this.#failoversMidAnswer,
       failoverGapMs: this.#gaps.quantiles(),
-      herdIndex: this.#herd.quantiles(),
+      crowding: this.#crowding.quantiles(),
     };
   }
 
@@ -279,7 +281,7 @@ export class RequestMetrics {
 }
 
 /** Windows follow each other; one without a request has no index. */
-class HerdIndex {
+class Crowding {
   readonly column;
   readonly #expected: Float64Array;
   readonly #came: Float64Array;
@@ -309,17 +311,17 @@ class HerdIndex {
   close(): void {
     let worst = 0;
     for (const [node, came] of this.#came.entries())
-      worst = Math.max(worst, came / Math.max(HERD_EXPECTED_MIN, this.#expected[node] ?? 0));
+      worst = Math.max(worst, came / Math.max(CROWDING_EXPECTED_MIN, this.#expected[node] ?? 0));
     if (worst > 0) {
       this.#sketch.add(worst);
-      this.column.add(this.#window * HERD_WINDOW_MS, rounded(worst));
+      this.column.add(this.#window * CROWDING_WINDOW_MS, rounded(worst));
     }
     this.#came.fill(0);
     this.#expected.fill(0);
   }
 
   #turn(atMs: number): void {
-    const window = Math.floor(atMs / HERD_WINDOW_MS);
+    const window = Math.floor(atMs / CROWDING_WINDOW_MS);
     if (window === this.#window) return;
     this.close();
     this.#window = window;

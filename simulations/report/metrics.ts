@@ -43,7 +43,7 @@ export type SeriesName =
   | 'firstTokenMsP99'
   | 'omniscientMsP50'
   | 'omniscientMsP99'
-  | 'herdIndex'
+  | 'crowding'
   | 'viewAgeMs'
   | 'viewAgeMsMax'
   | 'gossipBytesPerSecond'
@@ -146,7 +146,7 @@ export class Metrics {
         firstTokenMsP99: this.#quantiles(requests.firstTokenMs, 0.99),
         omniscientMsP50: this.#quantiles(requests.omniscientMs, 0.5),
         omniscientMsP99: this.#quantiles(requests.omniscientMs, 0.99),
-        herdIndex: this.#each((bucket) => requests.herd.value(bucket) || null),
+        crowding: this.#each((bucket) => requests.crowding.value(bucket) || null),
         viewAgeMs: this.#ratios(load.viewAgeMs, load.looks),
         viewAgeMsMax: this.#each((bucket) => (load.looks.value(bucket) === 0 ? null : load.viewAgeMsMax.value(bucket))),
         gossipBytesPerSecond: perSecond(load.gossip),

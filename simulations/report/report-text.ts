@@ -49,7 +49,7 @@ function figures({ metrics: { summary } }: RunReport): readonly string[] {
       `${requests.failovers}, ${requests.failoversMidAnswer} in the middle of an answer; gap ${times(requests.failoverGapMs)}`,
     ],
     ['busy answers', String(requests.busyAnswers)],
-    ['herd index', spread(requests.herdIndex)],
+    ['crowding', spread(requests.crowding)],
     ['view age', times(load.viewAgeMs)],
     [
       'wrong verdicts',

@@ -6,7 +6,6 @@
 import { invariant } from '../assert.ts';
 import type { NodeId, RequestId } from '../ids.ts';
 import { INFERENCE, LIMITS } from '../params.ts';
-import type { ApiKey } from './api-key.ts';
 import type { HandlerName } from './routes.ts';
 
 export interface ApiOptions {
@@ -20,7 +19,6 @@ export interface ApiOptions {
   readonly allowedHosts?: readonly string[];
   /** Origins of web pages that may use this node. */
   readonly allowedOrigins?: readonly string[];
-  readonly apiKeys?: readonly ApiKey[];
   /** Answers everybody who can reach the address, without a key. */
   readonly insecureNoAuth?: boolean;
   readonly limits?: Partial<ApiLimits>;

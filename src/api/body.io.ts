@@ -35,6 +35,8 @@ export async function readBody(req: IncomingMessage, limits: BodyLimits): Promis
     const finish = (body: Body): void => {
       clearTimeout(deadline);
       req.off('data', onData).off('end', onEnd).off('close', onGone);
+      // The request lives on while its rest is discarded.
+      chunks.length = 0;
       resolve(body);
     };
     const onData = (chunk: Uint8Array): void => {

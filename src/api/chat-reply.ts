@@ -1,9 +1,28 @@
 /**
- * How does an answer look that is not streamed? One `chat.completion` object with one choice and the usage. The pieces
- * are kept until the end; a maximum bounds them, because the text comes from another machine.
+ * How does a chat completion look that is not streamed? One `chat.completion` object with a choice for each job and the usage
+ * of all. A message that only calls has no content, as OpenAI has it.
  */
-import type { FinishReason, Usage } from '../inference/engine.ts';
-import { type ChatStreamHead, completionId, type UsageBody, usageBody } from './chat-stream.ts';
+import { completionId, createdS, finishReason } from './chat-stream.ts';
+import type { Answer, AnswerHead } from './dialect.ts';
+import { type ChatLogprobs, chatLogprobs } from './token-scores.ts';
+import { sumUsage, type UsageBody, usageBody } from './usage-body.ts';
+
+interface CalledFunction {
+  readonly name: string;
+  readonly arguments: string;
+}
+
+interface ChatMessageBody {
+  readonly role: 'assistant';
+  readonly content: string | null;
+  readonly refusal: null;
+  readonly tool_calls?: readonly {
+    readonly id: string;
+    readonly type: 'function';
+    readonly function: CalledFunction;
+  }[];
+  readonly function_call?: CalledFunction;
+}
 
 export interface ChatCompletionBody {
   readonly id: string;
@@ -11,55 +30,52 @@ export interface ChatCompletionBody {
   readonly created: number;
   readonly model: string;
   readonly choices: readonly {
-    readonly index: 0;
-    readonly message: { readonly role: 'assistant'; readonly content: string; readonly refusal: null };
-    readonly logprobs: null;
-    readonly finish_reason: FinishReason;
+    readonly index: number;
+    readonly message: ChatMessageBody;
+    readonly logprobs: ChatLogprobs | null;
+    readonly finish_reason: string;
   }[];
   readonly usage: UsageBody;
 }
 
-/** Longest answer kept, in UTF-16 units. Source: guess: `LIMITS.answerTokens` times 16. */
-export const REPLY_LENGTH_MAX = 16_777_216;
-
-/** The pieces of one answer. */
-export class ReplyText {
-  readonly #pieces: string[] = [];
-  #length = 0;
-
-  /** False when the answer is longer than allowed; the piece is then not kept. */
-  add(piece: string): boolean {
-    if (this.#length + piece.length > REPLY_LENGTH_MAX) return false;
-    this.#length += piece.length;
-    if (piece !== '') this.#pieces.push(piece);
-    return true;
-  }
-
-  whole(): string {
-    return this.#pieces.join('');
-  }
+export interface ChatReplyOptions {
+  readonly oldForm: boolean;
+  /** Probabilities were asked for. */
+  readonly logprobs: boolean;
 }
 
-export interface ChatAnswer {
-  readonly text: string;
-  readonly finishReason: FinishReason;
-  readonly usage: Usage;
-}
-
-export function chatReply(head: Omit<ChatStreamHead, 'includeUsage'>, answer: ChatAnswer): ChatCompletionBody {
+export function chatReply(
+  head: AnswerHead,
+  answers: readonly Answer[],
+  { oldForm, logprobs }: ChatReplyOptions,
+): ChatCompletionBody {
+  const usages = answers.map(({ usage }) => usage);
   return {
-    id: completionId(head.requestId),
+    id: completionId(head),
     object: 'chat.completion',
-    created: head.createdS,
+    created: createdS(head),
     model: head.model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: answer.text, refusal: null },
-        logprobs: null,
-        finish_reason: answer.finishReason,
-      },
-    ],
-    usage: usageBody(answer.usage),
+    choices: answers.map((answer, index) => ({
+      index,
+      message: messageBody(answer, oldForm),
+      logprobs: logprobs ? chatLogprobs(answer.tokens) : null,
+      finish_reason: finishReason(answer.finish, oldForm),
+    })),
+    usage: usageBody(sumUsage(usages, answers.length)),
+  };
+}
+
+function messageBody({ content, calls }: Answer, oldForm: boolean): ChatMessageBody {
+  const [first] = calls;
+  if (first === undefined) return { role: 'assistant', content, refusal: null };
+  const message = { role: 'assistant', content: content === '' ? null : content, refusal: null } as const;
+  if (oldForm) return { ...message, function_call: { name: first.name, arguments: first.arguments } };
+  return {
+    ...message,
+    tool_calls: calls.map(({ id, name, arguments: text }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: text },
+    })),
   };
 }

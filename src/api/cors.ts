@@ -7,7 +7,7 @@
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
-const EXPOSED = 'x-request-id, x-skein-node, retry-after';
+const EXPOSED = 'x-request-id, x-skein-node, request-id, retry-after';
 const HEADER_LIST = /^[\w!#$%&'*+.^`|~, -]{0,4096}$/;
 /** How long a browser may remember a preflight, in seconds. Source: guess: ten minutes. */
 const PREFLIGHT_AGE_S = 600;

@@ -1,6 +1,7 @@
 /**
  * May this HTTP request be looked at at all? Against DNS rebinding, cross-site requests from web pages, and request
  * smuggling, in one table that holds for every route, every method and every bind address:
+ *   0. so few headers that each can be looked at, else 431;
  *   1. the target starts with `/` (or is `*`), so that no URL in it overrules Host;
  *   2. exactly one Host, an address, localhost, *.localhost or configured (`host-name.ts`), else 421;
  *   3. at most one Origin, our own or a configured one, else 403 (`null` is neither);
@@ -33,17 +34,26 @@ export type GuardVerdict =
   | { readonly type: 'allowed'; readonly origin: string | undefined }
   | { readonly type: 'denied'; readonly failure: Failure; readonly origin: string | undefined };
 
+/** Source: guess: browsers send some thirty, a client behind several proxies twice as many. */
+export const HEADERS_MAX = 256;
+
 const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset="?utf-?8"?[\t ]*;?[\t ]*)?$/i;
 const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i;
 
 export function guard(head: HttpHead, policy: GuardPolicy): GuardVerdict {
-  const place = checkTarget(head) ?? checkHost(head, policy);
+  const place = checkCount(head) ?? checkTarget(head) ?? checkHost(head, policy);
   if (place !== undefined) return { type: 'denied', failure: place, origin: undefined };
   const origin = judgeOrigin(head, policy);
   if (typeof origin === 'object') return { type: 'denied', failure: origin, origin: undefined };
   const refused = checkFetchSite(head, origin) ?? checkUpgrade(head) ?? checkContent(head);
   return refused === undefined ? { type: 'allowed', origin } : { type: 'denied', failure: refused, origin };
+}
+
+/** 0. */
+function checkCount({ rawHeaders }: HttpHead): Failure | undefined {
+  if (rawHeaders.length <= 2 * HEADERS_MAX) return undefined;
+  return failure('headers-too-large', `the request has more than ${HEADERS_MAX} headers`);
 }
 
 /** 1. */

@@ -5,14 +5,19 @@
  * assistant that only called a tool, and a tool that returned nothing, have no content; everybody else must.
  */
 import { type Failure, failure } from '../errors.ts';
-import { isJsonObject } from './chat-features.ts';
+import { isJsonObject } from './json-object.ts';
 
 export type Content =
   { readonly type: 'content'; readonly text: string } | { readonly type: 'refused'; readonly failure: Failure };
 
 const MAY_BE_EMPTY: ReadonlySet<string> = new Set(['assistant', 'tool', 'function']);
 /** The parts that are text, and where they have it. */
-const TEXT_FIELDS: Readonly<Record<string, string>> = { text: 'text', refusal: 'refusal' };
+const TEXT_FIELDS: Readonly<Record<string, string>> = {
+  text: 'text',
+  refusal: 'refusal',
+  input_text: 'text',
+  output_text: 'text',
+};
 
 /** `param`: how the client would name this field. */
 export function readContent(message: { readonly role: string; readonly content?: unknown }, param: string): Content {

@@ -1,15 +1,14 @@
 /**
  * What do the routes answer that only read? Each turns what the node knows into a status and a JSON body, at once and
- * without side effects; the one route that does work, chat, is in `chat-exchange.io.ts`.
+ * without side effects; the routes that do work are in `dialects.ts`.
  */
 import { unreachable } from '../assert.ts';
 import { type Failure, failure } from '../errors.ts';
 import { parseRequestId } from '../ids.ts';
 import { modelList, oneModel } from './models.ts';
-import { type HandlerName, ROUTES } from './routes.ts';
+import { ollamaRunning, ollamaTags, ollamaVersion } from './ollama-models.ts';
+import { type ReadHandler, ROUTES } from './routes.ts';
 import type { StatusSource } from './status.ts';
-
-export type ReadHandler = Exclude<HandlerName, 'chat'>;
 
 export interface ReadContext {
   readonly status: StatusSource;
@@ -44,6 +43,12 @@ export function answerRead(handler: ReadHandler, id: string, context: ReadContex
       const answer = oneModel(status.models(), id, context.createdS);
       return answer.type === 'model' ? ok(answer.body) : answer;
     }
+    case 'ollama-tags':
+      return ok(ollamaTags(status.models(), context.createdS));
+    case 'ollama-running':
+      return ok(ollamaRunning(status.models()));
+    case 'ollama-version':
+      return ok(ollamaVersion());
     case 'liveness':
       return ok({ alive: true });
     case 'readiness':

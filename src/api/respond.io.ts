@@ -7,11 +7,14 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Failure } from '../errors.ts';
 import type { RequestId } from '../ids.ts';
 import { corsHeaders, type HeaderPairs } from './cors.ts';
-import { errorBody, errorStatus, retryAfterSeconds } from './error-body.ts';
+import { errorStatus, retryAfterSeconds } from './error-body.ts';
+import { errorBodyAt } from './ollama-error.ts';
 
 /** Set before anything else is decided, so that refusals carry them too. */
 export function setCommonHeaders(res: ServerResponse, requestId: RequestId, origin: string | undefined): void {
   res.setHeader('x-request-id', requestId);
+  // Where Anthropic's clients look for it.
+  res.setHeader('request-id', requestId);
   res.setHeader('x-content-type-options', 'nosniff');
   setHeaders(res, corsHeaders(origin));
 }
@@ -27,24 +30,38 @@ export interface JsonAnswer {
 }
 
 export function sendJson(res: ServerResponse, answer: JsonAnswer): void {
+  const { status, body, headers = {} } = answer;
+  sendJsonText(res, { status, text: JSON.stringify(body), headers });
+}
+
+/** `text`: JSON. */
+export function sendJsonText(
+  res: ServerResponse,
+  answer: { readonly status: number; readonly text: string; readonly headers: OutgoingHttpHeaders },
+): void {
   if (res.destroyed) return;
-  const text = `${JSON.stringify(answer.body)}\n`;
+  const bytes = Buffer.from(`${answer.text}\n`);
   res.writeHead(answer.status, {
     'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
+    'content-length': bytes.length,
     'cache-control': 'no-store',
     ...answer.headers,
   });
-  res.end(text);
+  res.end(bytes);
 }
 
-export function sendFailure(res: ServerResponse, failure: Failure, headers: OutgoingHttpHeaders = {}): void {
+/** `body`: as the client's API words failures; absent = as those under this path do. */
+export function sendFailure(
+  res: ServerResponse,
+  failure: Failure,
+  more: { readonly headers?: OutgoingHttpHeaders; readonly body?: unknown } = {},
+): void {
   const retryAfter = retryAfterSeconds(failure);
   sendJson(res, {
     status: errorStatus(failure),
-    body: errorBody(failure),
+    body: more.body ?? errorBodyAt(res.req.url ?? '', failure),
     headers: {
-      ...headers,
+      ...more.headers,
       ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
       ...(failure.code === 'unauthorized' ? { 'www-authenticate': 'Bearer' } : {}),
     },

@@ -1,7 +1,7 @@
 /**
  * What does `response_format` ask for? `text`, `json_object` or `json_schema` as OpenAI has them, and the form of
  * llama-server (`json_object` with a `schema`). A schema that no grammar can follow is refused here, with its place, before
- * anything of the mesh is asked; there is no answer that only nearly fits. OpenAI's rules for `strict` (every property required,
+ * anything of the mesh is asked, and one that takes long to tell by the server, next; there is no answer that only nearly fits. OpenAI's rules for `strict` (every property required,
  * none besides) are not enforced: a schema is followed to the letter whether strict or not.
  * Limits: `LIMITS.schemaBytes`, what the compiler says. Source: spec (OpenAI API description, ResponseFormat).
  */
@@ -11,7 +11,7 @@ import type { Grammars } from '../inference/answer-format.ts';
 import type { AnswerFormat } from '../inference/engine.ts';
 import { canonicalText } from '../inference/schema-grammar/json-text.ts';
 import { LIMITS } from '../params.ts';
-import { isJsonObject, type JsonObject } from './chat-features.ts';
+import { isJsonObject, type JsonObject } from './json-object.ts';
 
 type FormatParse =
   /** Absent = text. */
@@ -30,8 +30,8 @@ export function readResponseFormat(value: unknown, grammars: Grammars): FormatPa
   if (!isJsonObject(value)) return refused('expected an object with a type');
   const parsed = readFormat(value);
   if (parsed.type === 'refused' || parsed.format === undefined) return parsed;
-  const grammar = grammars.of(parsed.format);
-  return grammar.type === 'refused' ? grammar : parsed;
+  const problem = grammars.problemOf(parsed.format);
+  return problem === undefined ? parsed : { type: 'refused', failure: problem };
 }
 
 function readFormat(value: JsonObject): FormatParse {

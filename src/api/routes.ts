@@ -5,24 +5,50 @@
  * slashes included, because model names have them ("org/model:Q4"), escaped or not.
  */
 import { type Failure, failure } from '../errors.ts';
+import type { RouteScope } from './key-ring.ts';
 
-type Scope = 'open' | 'infer' | 'read';
-
-export type HandlerName =
-  'about' | 'chat' | 'list-models' | 'show-model' | 'liveness' | 'readiness' | 'status' | 'explain';
+type OllamaHandler = 'ollama-chat' | 'ollama-generate' | 'ollama-embed' | 'ollama-embeddings' | 'ollama-show';
+/** Routes with a body, most of which ask the mesh for work; what they say is in `dialects.ts`. */
+export type WorkHandler = OllamaHandler | 'chat' | 'completions' | 'embeddings' | 'rerank' | 'responses' | 'messages';
+/** Routes that tell what the node knows. */
+export type ReadHandler =
+  | 'ollama-tags'
+  | 'ollama-running'
+  | 'ollama-version'
+  | 'about'
+  | 'list-models'
+  | 'show-model'
+  | 'liveness'
+  | 'readiness'
+  | 'status'
+  | 'explain';
+export type HandlerName = WorkHandler | ReadHandler;
 
 export interface Route {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly handler: HandlerName;
-  readonly scope: Scope;
+  readonly scope: RouteScope;
 }
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/', handler: 'about', scope: 'read' },
   { method: 'POST', path: '/v1/chat/completions', handler: 'chat', scope: 'infer' },
-  { method: 'GET', path: '/v1/models', handler: 'list-models', scope: 'read' },
-  { method: 'GET', path: '/v1/models/{id}', handler: 'show-model', scope: 'read' },
+  { method: 'POST', path: '/v1/completions', handler: 'completions', scope: 'infer' },
+  { method: 'POST', path: '/v1/embeddings', handler: 'embeddings', scope: 'infer' },
+  { method: 'POST', path: '/v1/rerank', handler: 'rerank', scope: 'infer' },
+  { method: 'POST', path: '/v1/responses', handler: 'responses', scope: 'infer' },
+  { method: 'POST', path: '/v1/messages', handler: 'messages', scope: 'infer' },
+  { method: 'GET', path: '/v1/models', handler: 'list-models', scope: 'models' },
+  { method: 'GET', path: '/v1/models/{id}', handler: 'show-model', scope: 'models' },
+  { method: 'POST', path: '/api/chat', handler: 'ollama-chat', scope: 'infer' },
+  { method: 'POST', path: '/api/generate', handler: 'ollama-generate', scope: 'infer' },
+  { method: 'POST', path: '/api/embed', handler: 'ollama-embed', scope: 'infer' },
+  { method: 'POST', path: '/api/embeddings', handler: 'ollama-embeddings', scope: 'infer' },
+  { method: 'POST', path: '/api/show', handler: 'ollama-show', scope: 'models' },
+  { method: 'GET', path: '/api/tags', handler: 'ollama-tags', scope: 'models' },
+  { method: 'GET', path: '/api/ps', handler: 'ollama-running', scope: 'models' },
+  { method: 'GET', path: '/api/version', handler: 'ollama-version', scope: 'models' },
   { method: 'GET', path: '/livez', handler: 'liveness', scope: 'open' },
   { method: 'GET', path: '/readyz', handler: 'readiness', scope: 'read' },
   { method: 'GET', path: '/api/status', handler: 'status', scope: 'read' },

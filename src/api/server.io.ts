@@ -4,28 +4,28 @@
  * it cost the mesh anything. Whatever goes wrong on the way is one failure with its status and a JSON error.
  * `drain` lets running answers end and takes no new ones; `close` ends them with an error and frees the port.
  */
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Failure, failure } from '../errors.ts';
 import type { RequestId } from '../ids.ts';
 import { Grammars } from '../inference/answer-format.ts';
 import type { ChatService } from '../inference/chat.ts';
-import { checkApiKey } from './api-key.ts';
 import { API_LIMITS, type ApiLimits, type ApiLogEvent, type ApiOptions } from './api-options.ts';
 import { planBind } from './bind.ts';
-import { bodyTooLarge, isDeclaredTooLarge, readBody } from './body.io.ts';
-import { ChatExchange } from './chat-exchange.io.ts';
-import { parseChatRequest } from './chat-request.ts';
 import { Connections } from './connections.io.ts';
 import { preflightHeaders } from './cors.ts';
+import type { Asked, Dialect } from './dialect.ts';
+import { DIALECTS } from './dialects.ts';
+import { Exchange } from './exchange.io.ts';
 import { guard, type GuardPolicy } from './guard.ts';
+import { type Caller, KeyRing } from './key-ring.ts';
 import { ApiListenError, listen } from './listen.io.ts';
-import { noSuchModel } from './models.ts';
+import { type ModelOffer, noSuchModel } from './models.ts';
 import { soleHeader } from './raw-headers.ts';
-import { answerRead, type ReadHandler } from './read-routes.ts';
+import { answerRead } from './read-routes.ts';
 import { sendFailure, sendJson, setCommonHeaders, setHeaders } from './respond.io.ts';
-import { matchRoute, type Route } from './routes.ts';
+import { type HandlerName, matchRoute, type ReadHandler, type Route, type WorkHandler } from './routes.ts';
 import type { StatusSource } from './status.ts';
+import { readWorkBody } from './work-body.io.ts';
 
 export interface ApiDependencies {
   readonly chat: ChatService;
@@ -33,6 +33,10 @@ export interface ApiDependencies {
   readonly newRequestId: () => RequestId;
   readonly log: (event: ApiLogEvent) => void;
   readonly options: ApiOptions;
+  /** Absent = there are none. */
+  readonly keys?: KeyRing;
+  /** Those of the engines, so that no schema is compiled twice; absent = its own. */
+  readonly grammars?: Grammars;
 }
 
 export interface ApiServer {
@@ -57,7 +61,8 @@ interface Visit {
   /** The client waits for "100 Continue" before it sends its body. */
   readonly expectsContinue: boolean;
   route?: Route;
-  exchange?: ChatExchange;
+  caller?: Caller;
+  exchange?: Exchange;
 }
 
 class HttpApi implements ApiServer {
@@ -65,9 +70,12 @@ class HttpApi implements ApiServer {
   readonly #limits: ApiLimits;
   readonly #policy: GuardPolicy;
   readonly #connections: Connections;
+  readonly #keys: KeyRing;
   readonly #createdS = Math.floor(Date.now() / 1_000);
-  readonly #exchanges = new Set<ChatExchange>();
-  readonly #grammars = new Grammars();
+  readonly #exchanges = new Set<Exchange>();
+  /** Requests that they make of the mesh at once. */
+  #width = 0;
+  readonly #grammars: Grammars;
   #servers: readonly Server[] = [];
   #closing: readonly Server[] = [];
   #draining = false;
@@ -76,6 +84,8 @@ class HttpApi implements ApiServer {
   constructor(dependencies: ApiDependencies) {
     const { options, newRequestId, log } = dependencies;
     this.#dependencies = dependencies;
+    this.#grammars = dependencies.grammars ?? new Grammars();
+    this.#keys = dependencies.keys ?? new KeyRing({ hashes: [], isExposed: false });
     this.#limits = { ...API_LIMITS, ...options.limits };
     this.#connections = new Connections({ limits: this.#limits, newRequestId, log });
     this.#policy = {
@@ -85,8 +95,8 @@ class HttpApi implements ApiServer {
   }
 
   async listen(): Promise<{ readonly url: string; readonly port: number }> {
-    const { host, port, apiKeys = [], insecureNoAuth = false } = this.#dependencies.options;
-    const plan = planBind({ host, hasKeys: apiKeys.length > 0, insecureNoAuth });
+    const { host, port, insecureNoAuth = false } = this.#dependencies.options;
+    const plan = planBind({ host, hasKeys: this.#keys.hasKeys, insecureNoAuth });
     if (plan.type === 'refused') throw new ApiListenError(plan.reason);
     const listening = await listen(plan, port, () => this.#createServer());
     this.#servers = listening.servers;
@@ -132,6 +142,8 @@ class HttpApi implements ApiServer {
       requireHostHeader: false,
       insecureHTTPParser: false,
     });
+    // All of them, or what stands behind the last one that Node looks at would pass the guard unseen; it counts them.
+    server.maxHeadersCount = 0;
     this.#connections.watch(server);
     server.on('request', (req, res) => this.#accept(req, res, false));
     server.on('checkContinue', (req, res) => this.#accept(req, res, true));
@@ -163,7 +175,7 @@ class HttpApi implements ApiServer {
     if (verdict.type === 'denied') return sendFailure(res, verdict.failure);
     const match = matchRoute(method, target);
     if (match.type === 'refused') {
-      return sendFailure(res, match.failure, match.allow === undefined ? {} : { allow: match.allow });
+      return sendFailure(res, match.failure, { headers: match.allow === undefined ? {} : { allow: match.allow } });
     }
     if (match.type === 'options') {
       const requestedHeaders = soleHeader(rawHeaders, 'access-control-request-headers');
@@ -172,12 +184,18 @@ class HttpApi implements ApiServer {
       return undefined;
     }
     visit.route = match.route;
-    if (match.route.scope !== 'open') {
-      const refused = checkApiKey(soleHeader(rawHeaders, 'authorization'), this.#dependencies.options.apiKeys ?? []);
-      if (refused !== undefined) return sendFailure(res, refused);
+    const { handler, scope } = match.route;
+    const given = {
+      authorization: soleHeader(rawHeaders, 'authorization'),
+      apiKey: soleHeader(rawHeaders, 'x-api-key'),
+    };
+    const admission = this.#keys.admit(given, scope, Date.now() / 1_000);
+    if (admission.type === 'admitted') visit.caller = admission.caller;
+    if (isWork(handler)) {
+      const dialect = DIALECTS[handler];
+      return admission.type === 'admitted' ? this.#work(visit, dialect) : this.#refuse(res, admission.failure, dialect);
     }
-    const { handler } = match.route;
-    return handler === 'chat' ? this.#chat(visit) : this.#read(res, handler, match.id);
+    return admission.type === 'admitted' ? this.#read(res, handler, match.id) : sendFailure(res, admission.failure);
   }
 
   #read(res: ServerResponse, handler: ReadHandler, id: string): void {
@@ -188,30 +206,56 @@ class HttpApi implements ApiServer {
     else sendJson(res, answer);
   }
 
-  async #chat(visit: Visit): Promise<void> {
-    const { req, res, requestId } = visit;
-    const full = this.#refuseChat();
-    if (full !== undefined) return sendFailure(res, full);
-    // Pipelined requests are answered one after the other; starting their work early would leave it without a socket
-    // whose end cancels it.
-    if (res.socket === null) await once(res, 'socket');
-    if (isDeclaredTooLarge(req, this.#limits)) return sendFailure(res, bodyTooLarge(this.#limits));
-    // Without it, Node closes the connection after the answer: the held-back body may come or not.
-    if (visit.expectsContinue) res.writeContinue();
-    const body = await readBody(req, this.#limits);
-    if (body.type === 'client-gone' || res.destroyed) return undefined;
-    if (body.type === 'refused') return sendFailure(res, body.failure, body.isLate ? { connection: 'close' } : {});
-    const parsed = parseChatRequest(body.text, soleHeader(req.rawHeaders, 'x-session-id'), this.#grammars);
-    if (parsed.type === 'refused') return sendFailure(res, this.#withModels(parsed.failure));
+  async #work(visit: Visit, dialect: Dialect): Promise<void> {
+    const { req, res } = visit;
+    const full = this.#refuseWork(1);
+    if (full !== undefined) return this.#refuse(res, full, dialect);
+    const read = await readWorkBody(visit, this.#limits);
+    if (read.type === 'client-gone') return undefined;
+    if (read.type === 'refused') return this.#refuse(res, read.failure, dialect);
+    const sessionHeader = soleHeader(req.rawHeaders, 'x-session-id');
+    const models = (): readonly ModelOffer[] => this.#dependencies.status.models();
+    const reading = dialect.read(read.body, { sessionHeader, grammars: this.#grammars, models });
+    if (reading.type === 'answer') return sendJson(res, { status: 200, body: reading.body });
+    if (reading.type === 'refused') return this.#refuse(res, this.#withModels(reading.failure), dialect);
+    const problem = await this.#settled(reading.asked);
+    if (res.destroyed) return undefined;
+    return problem === undefined ? this.#start(visit, reading.asked, dialect) : this.#refuse(res, problem, dialect);
+  }
+
+  /** What is wrong with the schema of an answer's format; the same in all jobs. */
+  async #settled({ jobs: [first] }: Asked): Promise<Failure | undefined> {
+    const { format } = first ?? {};
+    if (format === undefined) return undefined;
+    const problem = await new Promise<Failure | undefined>((resolve) => {
+      this.#grammars.settle({ format }, resolve);
+    });
+    return problem ?? this.#grammars.problemOf(format);
+  }
+
+  #start(visit: Visit, asked: Asked, dialect: Dialect): void {
+    const { res, requestId } = visit;
+    const others = asked.jobs.slice(1).map(() => this.#dependencies.newRequestId());
+    const runIds = [requestId, ...others] as const;
+    const exchange = new Exchange({ res, asked, dialect, runIds, createdMs: Date.now(), limits: this.#limits });
     // Again: others may have come while the body did.
-    const fullNow = this.#refuseChat();
-    if (fullNow !== undefined) return sendFailure(res, fullNow);
-    const createdS = Math.floor(Date.now() / 1_000);
-    const exchange = new ChatExchange({ res, chat: parsed.chat, requestId, createdS, limits: this.#limits });
+    const full = this.#refuseWork(exchange.width);
+    if (full !== undefined) return this.#refuse(res, full, dialect);
+    const { caller = { key: undefined } } = visit;
+    const limited = this.#keys.begin(caller, asked.jobs[0]?.model ?? '', performance.now());
+    if (limited !== undefined) return this.#refuse(res, limited, dialect);
     visit.exchange = exchange;
     this.#exchanges.add(exchange);
-    res.on('close', () => this.#forget(exchange));
+    this.#width += exchange.width;
+    res.on('close', () => {
+      this.#keys.end(caller, exchange.usedTokens, performance.now());
+      this.#forget(exchange);
+    });
     return exchange.start(this.#dependencies.chat);
+  }
+
+  #refuse(res: ServerResponse, reason: Failure, dialect: Dialect): void {
+    sendFailure(res, reason, { body: dialect.failureBody(reason) });
   }
 
   /** A name that no model can have is answered like one that none has: with the models that exist. */
@@ -219,16 +263,18 @@ class HttpApi implements ApiServer {
     return refused.code === 'model-not-found' ? noSuchModel(this.#dependencies.status.models()) : refused;
   }
 
-  #refuseChat(): Failure | undefined {
+  /** `width`: how many requests of the mesh it would be. */
+  #refuseWork(width: number): Failure | undefined {
     if (this.#draining) return draining();
-    if (this.#exchanges.size < this.#limits.chats) return undefined;
+    if (this.#width + width <= this.#limits.chats) return undefined;
     return failure('busy', `this node passes ${this.#limits.chats} requests at once, the most it takes`, {
       retryAfterMs: 1_000,
     });
   }
 
-  #forget(exchange: ChatExchange): void {
+  #forget(exchange: Exchange): void {
     this.#exchanges.delete(exchange);
+    this.#width -= exchange.width;
     if (this.#exchanges.size > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
@@ -251,6 +297,10 @@ class HttpApi implements ApiServer {
       ...(node === undefined ? {} : { node }),
     });
   }
+}
+
+function isWork(handler: HandlerName): handler is WorkHandler {
+  return Object.hasOwn(DIALECTS, handler);
 }
 
 function draining(): Failure {

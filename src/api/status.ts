@@ -5,6 +5,7 @@
  */
 import type { ModelId, NodeId, RequestId, SwarmFingerprint } from '../ids.ts';
 import type { ModelState } from '../inference/engine.ts';
+import type { NetworkPath, NetworkReach } from '../node/network.ts';
 import type { ExplainRecord } from './explain-record.ts';
 import type { ModelOffer } from './models.ts';
 
@@ -17,6 +18,59 @@ export interface ModelStatus {
   readonly slots: number;
   readonly busy: number;
   readonly queued: number;
+}
+
+/** One way to a node. */
+export interface PathStatus {
+  readonly kind: NetworkPath['kind'];
+  /** No other member carries it. */
+  readonly isDirect: boolean;
+  readonly address: string;
+  readonly direction: NetworkPath['direction'];
+  /** As it was when the connection began. */
+  readonly rttMs: number;
+  /** Who carries it; its name is '' while unknown. */
+  readonly relay?: { readonly node: NodeId; readonly name: string };
+  /** The relay may cut it after some bytes or minutes. */
+  readonly isLimited: boolean;
+}
+
+/** Why there is no connection, and what is done about it. */
+export interface Absence {
+  readonly type: 'refused' | 'left' | 'silent' | 'unreachable' | 'no-address' | 'not-needed';
+  /** One sentence. */
+  readonly reason: string;
+  /** A dial is under way. */
+  readonly isDialling: boolean;
+  /** Dials that came to nothing, in a row. */
+  readonly failures: number;
+  /** Until the next dial. Absent while one is under way, and where none will be. */
+  readonly nextDialInMs?: number;
+  /** What was wrong with each address the last time. */
+  readonly lastDials: readonly { readonly address: string; readonly reason: string; readonly agoMs: number }[];
+}
+
+/** Somebody who is sought and was never seen as a member: a node written down, or a bootstrap address. */
+export interface Unreached {
+  readonly node?: NodeId;
+  readonly addresses: readonly string[];
+  readonly absence: Absence;
+}
+
+/** Where this node stands in the network. */
+export interface ReachStatus {
+  readonly reach: NetworkReach['reach'];
+  readonly nat: NetworkReach['nat'];
+  /** One sentence: how that is known. */
+  readonly reason: string;
+  /** Where it listens and can be reached, as it tells the others. */
+  readonly addresses: readonly string[];
+  /** It relays for members. */
+  readonly isRelay: boolean;
+  /** Members that found a place here. */
+  readonly reservations: number;
+  /** Members that keep a place for this node. */
+  readonly relays: readonly { readonly node: NodeId; readonly name: string }[];
 }
 
 export interface NodeRow {
@@ -36,6 +90,16 @@ export interface NodeRow {
   readonly address?: string;
   /** Absent for ourselves. */
   readonly lastHeardAgoMs?: number;
+  /** The path in use; absent for ourselves and without a connection. */
+  readonly path?: PathStatus;
+  /** Other paths that are open. */
+  readonly standby?: readonly PathStatus[];
+  /** Behind what it finds itself: of ourselves as measured, of others as they said. */
+  readonly nat?: NetworkReach['nat'];
+  /** Where there is no connection. */
+  readonly absence?: Absence;
+  /** How far its clock is ahead of ours (negative: behind), as far as its messages tell; absent while they do not. */
+  readonly clockAheadMs?: number;
 }
 
 export interface LiveRequest {
@@ -57,6 +121,12 @@ export interface NodeStatus {
   readonly swarm: SwarmFingerprint;
   readonly uptimeMs: number;
   readonly draining: boolean;
+  /** What stands between model files and this machine, from the outermost; and why not more. */
+  readonly sandbox: { readonly layers: string; readonly problem?: string };
+  /** Absent until the node listens. */
+  readonly reach?: ReachStatus;
+  /** Sought and not found, and on no list of members. */
+  readonly unreached: readonly Unreached[];
   /** Ourselves included, by id. */
   readonly nodes: readonly NodeRow[];
   readonly requests: readonly LiveRequest[];

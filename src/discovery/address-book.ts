@@ -8,7 +8,9 @@
  * Source: ours; the back-off is the usual "equal jitter".
  */
 import { backOffMs, doublingsMax } from '../back-off.ts';
-import { compareIds, type NodeId, parseNodeId } from '../ids.ts';
+import { compareIds, type NodeId } from '../ids.ts';
+import { machineOf, splitAddress } from './dial-address.ts';
+import { DialFailures, type DialReport } from './dial-failures.ts';
 import { GOSSIP } from '../params.ts';
 import type { Prng } from '../prng.ts';
 
@@ -21,7 +23,6 @@ const DIAL_TIMEOUT_MS = 15_000;
 /** A bootstrap address that led to a known node is dialled by itself again after this many failures of that node. */
 const OWNER_FAILURES_MAX = 3;
 const BOOTSTRAP_MAX = 64;
-const ADDRESS_CHARACTERS_MAX = 256;
 /** How far out to wake when there is nothing to dial. */
 const IDLE_MS = 3_600_000;
 
@@ -58,6 +59,8 @@ interface Target {
   liveHost: string | undefined;
   state: 'idle' | 'dialling' | 'connected';
   failures: number;
+  /** Before the live connection: they count on where that one is refused. */
+  failuresBefore: number;
   dialAtMs: number;
   lastDialMs: number;
   heardAtMs: number;
@@ -69,6 +72,7 @@ export class AddressBook {
   readonly #bootstrap = new Map<string, Target>();
   /** Which node answered at a bootstrap address. */
   readonly #owners = new Map<string, NodeId>();
+  readonly #failures = new DialFailures();
   /** Nothing is to be dialled before, unless something changes; while there is no room, new addresses do not matter. */
   #planAgainMs = -Infinity;
   #isFull = false;
@@ -96,11 +100,13 @@ export class AddressBook {
     const plain = splitAddress(address).address;
     const target = this.#targetOf(node, nowMs);
     if (target === undefined) return;
+    if (target.state !== 'connected') target.failuresBefore = target.failures;
     target.state = 'connected';
     target.failures = 0;
     target.heardAtMs = nowMs;
-    target.liveHost = plain === undefined ? undefined : hostOf(plain);
+    target.liveHost = plain === undefined ? undefined : machineOf(plain);
     if (plain === undefined) return;
+    this.#failures.forget(plain);
     // Inbound connections come from ports where nobody listens: only an address that we know can be confirmed.
     if (target.addresses.includes(plain)) target.addresses = withFirst(plain, target.addresses);
     else putLiveHostFirst(target);
@@ -113,12 +119,22 @@ export class AddressBook {
     if (!target.addresses.includes(plain)) target.addresses = [plain, ...target.addresses].slice(0, ADDRESSES_MAX);
   }
 
-  lost(node: NodeId, nowMs: number): void {
+  /** `isRefused`: it does not admit us. That is no connection but a dial in vain: it is tried again, ever more seldom. */
+  lost(node: NodeId, nowMs: number, isRefused: boolean = false): void {
     const target = this.#nodes.get(node);
     if (target?.state !== 'connected') return; // it said goodbye before
     this.#replan();
-    target.state = 'idle';
     target.liveHost = undefined;
+    if (isRefused) {
+      target.failures = target.failuresBefore;
+      this.#fail(target, nowMs);
+      for (const [address, owner] of this.#owners) {
+        const bootstrap = owner === node ? this.#bootstrap.get(address) : undefined;
+        if (bootstrap !== undefined) bootstrap.dialAtMs = Math.max(bootstrap.dialAtMs, target.dialAtMs);
+      }
+      return;
+    }
+    target.state = 'idle';
     target.dialAtMs = nowMs + this.#firstDelay(node) + this.#options.prng.nextBelow(100);
   }
 
@@ -156,10 +172,11 @@ export class AddressBook {
   }
 
   /** Any dial that included this address came to nothing. Returns the nodes that were sought there. */
-  dialFailed(address: string, nowMs: number): readonly NodeId[] {
+  dialFailed(address: string, nowMs: number, reason: string = ''): readonly NodeId[] {
     const { address: plain, node } = splitAddress(address);
     const failed: NodeId[] = [];
     if (plain === undefined) return failed;
+    this.#failures.failed({ address: plain, reason, atMs: nowMs });
     for (const target of this.#targets()) {
       if (target.state !== 'dialling' || !target.addresses.includes(plain)) continue;
       if (node !== undefined && target.node !== undefined && target.node !== node) continue;
@@ -191,6 +208,24 @@ export class AddressBook {
 
   addressesOf(node: NodeId): readonly string[] {
     return this.#nodes.get(node)?.addresses ?? [];
+  }
+
+  /** Undefined while it is connected, or nothing is known of it. */
+  report(node: NodeId): DialReport | undefined {
+    const target = this.#nodes.get(node);
+    return target === undefined || target.state === 'connected' ? undefined : this.#reportOf(target);
+  }
+
+  /** Everybody who was dialled in vain and is not connected. */
+  unreached(): readonly DialReport[] {
+    return [...this.#targets()]
+      .filter((target) => target.state !== 'connected' && target.failures > 0 && !this.#isOwned(target))
+      .map((target) => this.#reportOf(target));
+  }
+
+  #reportOf({ node, addresses, state, failures, dialAtMs }: Target): DialReport {
+    const lastFailures = this.#failures.of(addresses);
+    return { node, addresses, isDialling: state === 'dialling', failures, nextAtMs: dialAtMs, lastFailures };
   }
 
   /** Everybody with an address, in the order of ids: what is kept on disk. */
@@ -315,6 +350,7 @@ function newTarget(node: NodeId | undefined, addresses: string[], nowMs: number)
     liveHost: undefined,
     state: 'idle',
     failures: 0,
+    failuresBefore: 0,
     dialAtMs: nowMs,
     lastDialMs: -IDLE_MS,
     heardAtMs: nowMs,
@@ -325,26 +361,11 @@ function newTarget(node: NodeId | undefined, addresses: string[], nowMs: number)
 function putLiveHostFirst(target: Target): void {
   const { liveHost, addresses } = target;
   const [best] = addresses;
-  if (liveHost === undefined || best === undefined || hostOf(best) === liveHost) return;
-  const live = addresses.find((address) => hostOf(address) === liveHost);
+  if (liveHost === undefined || best === undefined || machineOf(best) === liveHost) return;
+  const live = addresses.find((address) => machineOf(address) === liveHost);
   if (live !== undefined) target.addresses = withFirst(live, addresses);
 }
 
 function withFirst(first: string, addresses: readonly string[]): string[] {
   return [first, ...addresses.filter((address) => address !== first)];
-}
-
-/** "/ip4/192.0.2.1" of "/ip4/192.0.2.1/tcp/4001"; undefined for a relayed address, whose host is the relay's. */
-function hostOf(address: string): string | undefined {
-  return address.endsWith('/p2p-circuit') ? undefined : /^\/[^/]+\/[^/]+/.exec(address)?.[0];
-}
-
-/** "/ip4/192.0.2.1/tcp/4001/p2p/12D3..." as the address itself and whose it is. Relayed addresses stay whole. */
-function splitAddress(text: string): { address: string | undefined; node: NodeId | undefined } {
-  if (!text.startsWith('/') || text.length > ADDRESS_CHARACTERS_MAX) return { address: undefined, node: undefined };
-  const at = text.lastIndexOf('/p2p/');
-  if (at <= 0) return { address: at === 0 ? undefined : text, node: undefined };
-  const node = parseNodeId(text.slice(at + '/p2p/'.length));
-  if (node === undefined) return { address: text.endsWith('/p2p-circuit') ? text : undefined, node: undefined };
-  return { address: text.slice(0, at), node };
 }

@@ -25,7 +25,14 @@ export interface SwarmKeySources {
 }
 
 export type LoadedSwarmKey =
-  | { readonly type: 'loaded'; readonly key: SwarmKey; readonly source: string; readonly warnings: readonly string[] }
+  | {
+      readonly type: 'loaded';
+      readonly key: SwarmKey;
+      readonly source: string;
+      /** True for files of systemd and containers, which are replaced elsewhere. */
+      readonly isProvided?: boolean;
+      readonly warnings: readonly string[];
+    }
   | { readonly type: 'missing'; readonly path: string }
   /** `message` says the path, what is wrong and how to mend it. */
   | { readonly type: 'refused'; readonly message: string };
@@ -47,7 +54,8 @@ export async function loadSwarmKey(sources: SwarmKeySources): Promise<LoadedSwar
   ];
   for (const path of provided) {
     const loaded = await readKeyFile(path, 'runtime');
-    if (loaded.type !== 'missing') return loaded;
+    if (loaded.type === 'loaded') return { ...loaded, isProvided: true };
+    if (loaded.type === 'refused') return loaded;
   }
   const inline = nonEmpty(environment['SKEIN_SWARM_KEY']);
   if (inline !== undefined) return fromEnvironment(inline);
@@ -61,8 +69,8 @@ export async function createSwarmKey(path: string): Promise<LoadedSwarmKey> {
   return storeSwarmKey(path, made.key);
 }
 
-/** Keeps a key that came with an invite at `path`; a file that is there wins and is loaded instead. */
-export async function storeSwarmKey(path: string, key: SwarmKey): Promise<LoadedSwarmKey> {
+/** A file that is there wins and is loaded instead. */
+async function storeSwarmKey(path: string, key: SwarmKey): Promise<LoadedSwarmKey> {
   try {
     if (!(await createFile(path, key.fileText()))) return await readKeyFile(path, 'strict');
   } catch (error) {

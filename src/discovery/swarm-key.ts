@@ -11,6 +11,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { invariant } from '../assert.ts';
 import { fromHex, fromUtf8, toHex, utf8 } from '../bytes.ts';
 import { parseSwarmFingerprint, type SwarmFingerprint } from '../ids.ts';
+import { gossipTopicOf, mdnsServiceTagOf, type SwarmAnchor } from './swarm-anchor.ts';
 
 export const SWARM_KEY_BYTES = 32;
 /** Largest key file: 96 bytes plus room for line ends. Source: ours. */
@@ -44,14 +45,20 @@ export class SwarmKey {
     return this.#derive('member', 32);
   }
 
-  /** The service that nodes of this swarm look for on the LAN: strangers' swarms do not dial each other. */
-  mdnsServiceTag(): string {
-    return `_skein-${toHex(this.#derive('mdns', 8))}._udp.local`;
+  /** The names of a swarm that was founded with this key. */
+  anchor(): SwarmAnchor {
+    const [topic, service] = [toHex(this.#derive('topic', 8)), toHex(this.#derive('mdns', 8))];
+    return { fingerprint: this.fingerprint, topic, service };
   }
 
-  /** The gossip topic: members of another swarm never meet in it. */
+  /** The service that nodes of a swarm founded with this key look for on the LAN. */
+  mdnsServiceTag(): string {
+    return mdnsServiceTagOf(this.anchor());
+  }
+
+  /** The gossip topic of a swarm that was founded with this key. */
   gossipTopic(): string {
-    return `/skein/gossip/1/${toHex(this.#derive('topic', 8))}`;
+    return gossipTopicOf(this.anchor());
   }
 
   /** The file, for writing it and for libp2p's protector. A secret: never log it. */

@@ -44,6 +44,8 @@ export interface GossipChannelOptions {
     judge: (verdict: 'accept' | 'ignore' | 'reject') => void,
   ) => void;
   readonly onProblem: (where: string, error: unknown) => void;
+  /** A connection to the same node over a better path, if there is one. */
+  readonly betterThan?: (connection: Connection) => Connection | undefined;
 }
 
 /** The service factory for libp2p. */
@@ -90,6 +92,8 @@ export class GossipChannel {
   readonly #getTopologies: (protocol: string) => readonly Topology[];
   readonly #counters = new Map<string, number>();
   readonly #watched = new WeakSet<Stream>();
+  /** Each node's outgoing stream. */
+  readonly #outgoing = new Map<string, { readonly stream: Stream; readonly connection: Connection }>();
   #pending = 0;
   #stopped = false;
 
@@ -127,11 +131,29 @@ export class GossipChannel {
     if (!stream.protocol.startsWith(PROTOCOL_PREFIX) || stream.direction !== 'outbound') return;
     if (this.#watched.has(stream)) return;
     this.#watched.add(stream);
+    const id = connection.remotePeer.toString();
+    this.#outgoing.set(id, { stream, connection });
+    // It may have been opened on the path that was there first, while a better one came. gossipsub knows of it a little later.
+    setImmediate(() => this.prefer(id));
     stream.addEventListener('close', () => {
-      if (this.#stopped) return;
+      const isCurrent = this.#outgoing.get(id)?.stream === stream;
+      if (isCurrent) this.#outgoing.delete(id);
+      // Otherwise it was moved.
+      if (this.#stopped || !isCurrent) return;
       // The muxer ends its streams just before its connection: look once both are through.
       setImmediate(() => this.#onStreamEnded(stream.protocol, connection, others()));
     });
+  }
+
+  /** A path to this node was opened: if it is better than the one in use, the outgoing stream moves there. */
+  prefer(node: string): void {
+    const outgoing = this.#outgoing.get(node);
+    const better = outgoing === undefined ? undefined : this.#options.betterThan?.(outgoing.connection);
+    if (outgoing === undefined || better === undefined || this.#stopped) return;
+    if (!forgetOutgoing(this.#pubsub, node)) return;
+    this.#outgoing.delete(node);
+    outgoing.stream.close().catch((error: unknown) => this.#options.onProblem('gossip on the old path', error));
+    this.#openOn(better, outgoing.stream.protocol);
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -153,10 +175,13 @@ export class GossipChannel {
       return;
     }
     const [other] = others;
-    if (other === undefined) return;
+    if (other !== undefined) this.#openOn(other, protocol);
+  }
+
+  #openOn(connection: Connection, protocol: string): void {
     this.#count('stream-moved');
     for (const topology of this.#getTopologies(protocol))
-      Promise.resolve(topology.onConnect?.(other.remotePeer, other)).catch((error: unknown) =>
+      Promise.resolve(topology.onConnect?.(connection.remotePeer, connection)).catch((error: unknown) =>
         this.#options.onProblem('gossip on another connection', error),
       );
   }
@@ -202,3 +227,8 @@ const RESULTS = {
   ignore: TopicValidatorResult.Ignore,
   reject: TopicValidatorResult.Reject,
 } as const;
+
+/** gossipsub keeps one outgoing stream for each peer, in a public field that its types do not show; no other is opened before it is gone. */
+function forgetOutgoing(pubsub: object, node: string): boolean {
+  return 'streamsOutbound' in pubsub && pubsub.streamsOutbound instanceof Map && pubsub.streamsOutbound.delete(node);
+}

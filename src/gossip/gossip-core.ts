@@ -131,6 +131,8 @@ export class GossipCore {
     return member === undefined ? undefined : this.#show(member, nowMs);
   }
 
+  readonly birthOf = (node: NodeId): ReturnType<View['birthOf']> => this.#view.birthOf(node);
+
   #show(member: ViewMember, nowMs: number): GossipMember {
     const { node } = member;
     const self = node === this.#self;

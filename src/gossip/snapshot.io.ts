@@ -4,6 +4,7 @@
  * what gossip lost. Limits: the frames' (`snapshot-frames.ts`), and a deadline on either side; a peer that sends
  * anything else loses the stream, and the failure is told as a reason.
  */
+import { reasonOf } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import type { NetworkStream } from '../node/network.ts';
 import { GOSSIP } from '../params.ts';
@@ -111,8 +112,4 @@ async function raceSignal<Value>(work: Promise<Value>, signal: AbortSignal): Pro
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -124,6 +124,14 @@ export class View {
     return this.#entries.get(node)?.shown;
   }
 
+  /** When the member's own clock began, on ours, with the number of that boot; undefined before its first beacon. */
+  birthOf(node: NodeId): { readonly incarnation: number; readonly bornAtMs: number } | undefined {
+    const entry = this.#entries.get(node);
+    const slot = entry?.slots.load ?? entry?.slots.capability;
+    if (entry === undefined || slot === undefined) return undefined;
+    return { incarnation: entry.incarnation, bornAtMs: slot.madeAtMs - slot.message.uptimeMs };
+  }
+
   /** Sorted by node id. */
   members(): ViewMember[] {
     const members: ViewMember[] = [];

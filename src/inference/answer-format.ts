@@ -1,15 +1,20 @@
 /**
- * What does an engine need to keep an answer in its format? A grammar for the sampler, or a failure that says which part of
- * the client's schema no grammar can follow. `Grammars` remembers the last ones, because clients send the same schema again
- * and again. Limits: `GRAMMARS_MAX` grammars, the one unused for longest makes room.
+ * What does an engine need to keep an answer in its format, or to calls of the offered functions? A grammar for the sampler, or a
+ * failure that says which part of the client's schema no grammar can follow. `Grammars` remembers the last ones, because
+ * clients send the same schema again and again. What takes more than a brief look is worked out by a `Workshop`, elsewhere,
+ * because a node that compiles a schema for a third of a second misses its heartbeats: whoever has a job settles it first,
+ * and asks then.
+ * Limits: `GRAMMARS_MAX` grammars of each kind, the one unused for longest makes room.
  */
 import { unreachable } from '../assert.ts';
 import { type Failure, failure } from '../errors.ts';
 import { LIMITS } from '../params.ts';
 import { utf8 } from '../bytes.ts';
-import type { AnswerFormat } from './engine.ts';
+import type { AnswerFormat, Job, ToolUse } from './engine.ts';
 import type { CharacterSet } from './schema-grammar/characters.ts';
 import { compileAnyObject, compileSchema, type CompiledSchema } from './schema-grammar/compile.ts';
+import { Work } from './schema-grammar/work.ts';
+import { compileTools, type ToolGrammar } from './tool-grammar.ts';
 
 export type FormatGrammar =
   /** Any text. */
@@ -25,33 +30,139 @@ const GRAMMARS_MAX = 16;
 
 const FREE: FormatGrammar = { type: 'free' };
 
-export class Grammars {
-  /** The latest used last. */
-  readonly #known = new Map<string, FormatGrammar>();
+/** What may have to be worked out for a job. */
+export type Constraint = Pick<Job, 'format' | 'toolUse'>;
 
+export type Worked = { readonly format: FormatGrammar } | { readonly tools: ToolGrammar };
+
+/** Works out constraints where nobody waits for it. */
+export interface Workshop {
+  /** Calls back once, with what came of it or why nothing did. */
+  work(constraint: Constraint, done: (worked: Worked | Failure) => void): void;
+}
+
+/** A brief look was not enough. */
+const COSTLY = 'costly';
+
+export class Grammars {
+  readonly #workshop: Workshop | undefined;
+  readonly #ofFormats = new Map<string, FormatGrammar | typeof COSTLY>();
+  readonly #ofTools = new Map<string, ToolGrammar | typeof COSTLY>();
+  /** By what is worked out for them: who waits. */
+  readonly #waiting = new Map<string, ((problem?: Failure) => void)[]>();
+
+  /** Without a workshop everything is worked out at once. */
+  constructor(workshop?: Workshop) {
+    this.#workshop = workshop;
+  }
+
+  /** What is known to be wrong with it, without work that takes long. */
+  problemOf(format: AnswerFormat | undefined): Failure | undefined {
+    const grammar = this.#look(format);
+    return grammar !== COSTLY && grammar.type === 'refused' ? grammar.failure : undefined;
+  }
+
+  /** Of a format that was settled just now. */
   of(format: AnswerFormat | undefined): FormatGrammar {
+    const grammar = this.#look(format);
+    return grammar === COSTLY ? { type: 'refused', failure: unsettled() } : grammar;
+  }
+
+  /** Of functions that were settled just now. */
+  ofTools(toolUse: ToolUse): ToolGrammar {
+    const grammar = this.#lookAtTools(toolUse);
+    return grammar === COSTLY ? { type: 'refused', failure: unsettled() } : grammar;
+  }
+
+  /** Calls back, at once where it is known or takes no time; `problem`: it could not be worked out. */
+  settle(constraint: Constraint, done: (problem?: Failure) => void): void {
+    const { format, toolUse } = constraint;
+    const isCostly = toolUse === undefined ? this.#look(format) === COSTLY : this.#lookAtTools(toolUse) === COSTLY;
+    if (this.#workshop === undefined || !isCostly) return done();
+    const key = toolUse === undefined ? `format ${keyOfFormat(format)}` : `tools ${keyOfTools(toolUse)}`;
+    const others = this.#waiting.get(key);
+    if (others !== undefined) {
+      others.push(done);
+      return undefined;
+    }
+    const waiting = [done];
+    this.#waiting.set(key, waiting);
+    return this.#workshop.work(constraint, (worked) => {
+      this.#waiting.delete(key);
+      const problem = 'code' in worked ? worked : undefined;
+      // Before each of them: among many, one's may have made room for another's.
+      for (const one of waiting) {
+        if (!('code' in worked)) this.#learn(constraint, worked);
+        one(problem);
+      }
+    });
+  }
+
+  #look(format: AnswerFormat | undefined): FormatGrammar | typeof COSTLY {
     if (format === undefined || format.type === 'text') return FREE;
-    const key = format.type === 'json-object' ? '' : format.schema;
-    const grammar = this.#known.get(key) ?? grammarOf(format);
-    this.#known.delete(key);
-    this.#known.set(key, grammar);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > GRAMMARS_MAX && oldest !== undefined) this.#known.delete(oldest);
-    return grammar;
+    return remembered(this.#ofFormats, keyOfFormat(format), () => this.#briefly((work) => grammarOf(format, work)));
+  }
+
+  #lookAtTools(toolUse: ToolUse): ToolGrammar | typeof COSTLY {
+    return remembered(this.#ofTools, keyOfTools(toolUse), () => this.#briefly((work) => compileTools(toolUse, work)));
+  }
+
+  #briefly<Made>(make: (work: Work) => Made): Made | typeof COSTLY {
+    const work = new Work(this.#workshop === undefined ? 'whole' : 'brief');
+    const made = make(work);
+    return work.isBrief && work.isSpent ? COSTLY : made;
+  }
+
+  #learn({ format, toolUse }: Constraint, worked: Worked): void {
+    if ('format' in worked) keep(this.#ofFormats, keyOfFormat(format), worked.format);
+    else if (toolUse !== undefined) keep(this.#ofTools, keyOfTools(toolUse), worked.tools);
   }
 }
 
-export function grammarOf(format: AnswerFormat): FormatGrammar {
+/** All of the work, for the workshop. */
+export function workOut({ format, toolUse }: Constraint): Worked {
+  if (toolUse !== undefined) return { tools: compileTools(toolUse) };
+  return { format: format === undefined ? FREE : grammarOf(format, new Work()) };
+}
+
+/** Whoever asked has not settled it, or so long ago that it is forgotten. */
+function unsettled(): Failure {
+  return failure('busy', 'this node has not worked out the schema of the request', { retryAfterMs: 1_000 });
+}
+
+function keyOfFormat(format: AnswerFormat | undefined): string {
+  return format?.type === 'json-schema' ? format.schema : '';
+}
+
+function keyOfTools(toolUse: ToolUse): string {
+  return JSON.stringify(toolUse);
+}
+
+/** `known` is in the order of use, the latest last. */
+function remembered<Value>(known: Map<string, Value>, key: string, make: () => Value): Value {
+  const value = known.get(key) ?? make();
+  keep(known, key, value);
+  return value;
+}
+
+function keep<Value>(known: Map<string, Value>, key: string, value: Value): void {
+  known.delete(key);
+  known.set(key, value);
+  const [oldest] = known.keys();
+  if (known.size > GRAMMARS_MAX && oldest !== undefined) known.delete(oldest);
+}
+
+function grammarOf(format: AnswerFormat, work: Work): FormatGrammar {
   switch (format.type) {
     case 'text':
       return FREE;
     case 'json-object':
-      return toGrammar(compileAnyObject());
+      return toGrammar(compileAnyObject(work));
     case 'json-schema': {
       if (utf8(format.schema).length > LIMITS.schemaBytes)
         return refused(`the schema is larger than ${LIMITS.schemaBytes} bytes`);
       const schema = parseJson(format.schema);
-      return schema === undefined ? refused('the schema is not valid JSON') : toGrammar(compileSchema(schema));
+      return schema === undefined ? refused('the schema is not valid JSON') : toGrammar(compileSchema(schema, work));
     }
     default:
       return unreachable(format);

@@ -27,6 +27,10 @@ export class AnswerSoFar {
     return this.#tokens;
   }
 
+  get text(): string {
+    return this.#text;
+  }
+
   /** Takes in tokens made by a model with `digest`. */
   take(answer: TokensAnswer, digest: string): Taken {
     const { position, tokens, tokenIds, text } = answer;

@@ -11,6 +11,7 @@ import type { DispatchPlan, Input } from '../node/events.ts';
 import { Alarm, type PlaneClock } from './alarm.ts';
 import type { ChatEvent, ChatRequest, ChatRun, ChatService } from './chat.ts';
 import type { Job } from './engine.ts';
+import { appendAnswer, type PromptPrefixes, promptPrefixes } from './prompt-prefixes.ts';
 import { type OpenParts, encodeJob, promptBytesOf, promptHeadOf } from './job-codec.ts';
 import type { Answer } from './messages.ts';
 import type { RequestEffect, RequestInput, RequestReport } from './request-events.ts';
@@ -44,6 +45,8 @@ export interface AskingPorts {
   report(input: Input): void;
   /** A request ended. */
   ended(): void;
+  /** Of this process alone, for recognising prompts that begin alike; absent = none is recognised. */
+  readonly prefixKey?: Uint8Array;
 }
 
 /** For lists that people read. */
@@ -60,7 +63,7 @@ export interface AskedSummary {
 class Asked {
   readonly request: ChatRequest;
   readonly session: RequestSession;
-  readonly jobText: string;
+  readonly promptBytes: number;
   readonly arrivedAtMs: number;
   readonly #clock: PlaneClock;
   readonly #carryOut: (asked: Asked, effect: RequestEffect) => void;
@@ -69,17 +72,26 @@ class Asked {
   /** The line of the current try. */
   line: { readonly attempt: number; readonly to: ServerLine } | undefined;
   clientGone = false;
+  #jobText: string | undefined;
   /** The mesh knows of it. */
   arrived = false;
+  /** Of the prompt, and at the end of the answer too. */
+  prefixes: PromptPrefixes | undefined;
 
   constructor(request: ChatRequest, clock: PlaneClock, carryOut: (asked: Asked, effect: RequestEffect) => void) {
     this.request = request;
-    this.jobText = encodeJob(request.job);
+    this.promptBytes = promptBytesOf(request.job);
     this.arrivedAtMs = clock.nowMs();
     this.#clock = clock;
     this.#carryOut = carryOut;
-    const promptTokens = Math.ceil(promptBytesOf(request.job) / PROMPT_BYTES_PER_TOKEN);
+    const promptTokens = Math.ceil(this.promptBytes / PROMPT_BYTES_PER_TOKEN);
     this.session = new RequestSession({ maxTokens: request.job.sampling.maxTokens, promptTokens }, this.arrivedAtMs);
+  }
+
+  /** Made for the first try: a request that nobody can serve has none, and may be megabytes long. */
+  get jobText(): string {
+    this.#jobText ??= encodeJob(this.request.job);
+    return this.#jobText;
   }
 
   get wakeAtMs(): number {
@@ -121,7 +133,7 @@ export class Asking implements ChatService {
       model: request.job.model,
       phase: session.phase,
       node: session.node,
-      tokens: session.tokens,
+      tokens: session.answer.tokens,
       tries: session.asked,
       ageMs: Math.round(nowMs - arrivedAtMs),
     }));
@@ -169,6 +181,8 @@ export class Asking implements ChatService {
     if (asked.session.phase === 'over') return;
     asked.arrived = true;
     const { requestId, sessionKey, job } = asked.request;
+    const { prefixKey } = this.#ports;
+    if (prefixKey !== undefined) asked.prefixes = promptPrefixes(job, prefixKey);
     this.#ports.report({
       type: 'request-arrived',
       requestId,
@@ -176,8 +190,9 @@ export class Asking implements ChatService {
         model: job.model,
         sessionKey,
         promptHead: promptHeadOf(job),
-        promptBytes: promptBytesOf(job),
+        promptBytes: asked.promptBytes,
         answerTokens: job.sampling.maxTokens ?? 0,
+        ...(asked.prefixes !== undefined && { prefixes: asked.prefixes.hashes }),
       },
     });
     this.#alarm.by(asked.wakeAtMs);
@@ -226,7 +241,15 @@ export class Asking implements ChatService {
   #report(asked: Asked, report: RequestReport): void {
     if (report.type === 'request-ended') this.#forget(asked);
     // One that was cancelled before the mesh heard of it needs no end either.
-    if (asked.arrived) this.#ports.report({ ...report, requestId: asked.request.requestId });
+    if (!asked.arrived) return;
+    const { requestId, job } = asked.request;
+    const { prefixes } = asked;
+    if (report.type !== 'try-ended' || prefixes === undefined || !hasRead(report))
+      return this.#ports.report({ ...report, requestId });
+    appendAnswer(prefixes, job, asked.session.answer.text);
+    // It ends the request, or the client left: no other try adds its answer again.
+    asked.prefixes = undefined;
+    this.#ports.report({ ...report, requestId, prefixes: prefixes.hashes });
   }
 
   #forget(asked: Asked): void {
@@ -234,4 +257,9 @@ export class Asking implements ChatService {
     this.#listeners.delete(asked);
     this.#ports.ended();
   }
+}
+
+/** Its cache holds the prompt, and what it wrote. */
+function hasRead({ outcome, tokens }: Extract<RequestReport, { readonly type: 'try-ended' }>): boolean {
+  return outcome.type === 'answered' || (outcome.type === 'cancelled' && tokens > 0);
 }

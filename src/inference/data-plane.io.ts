@@ -24,10 +24,14 @@ export interface DataPlaneOptions {
   engineFor(model: ModelId): Engine | undefined;
   /** A new link stream to a connected member. Rejects when there is no connection or the signal fires. */
   openLink(node: NodeId, signal: AbortSignal): Promise<ByteStream>;
+  /** The last connection of a member with open requests is gone: true when another one was made. Absent = nobody tries. */
+  redial?(node: NodeId): Promise<boolean>;
   /** To the mesh. It may come back with effects at once. */
   report(input: Input): void;
   /** For all answers of this node, each: the owner's limit. 0 or absent = none. */
   readonly tokensPerSecondMax?: number;
+  /** 32 random bytes of this process: a conversation goes back to the node that holds its beginning. Absent = by its session's key alone. */
+  readonly prefixKey?: Uint8Array;
   readonly clock?: PlaneClock;
 }
 
@@ -50,8 +54,12 @@ export interface DataPlane extends ChatService {
   connectionLost(node: NodeId): void;
   /** A member opened a link stream to us. */
   acceptLink(node: NodeId, stream: ByteStream): void;
+  /** There is a better connection to that member than the one its link is on: `openLink` gives a stream on it. */
+  moveLink(node: NodeId): void;
   /** Live requests, for status pages. */
   requests(): LiveRequests;
+  /** Other nodes that requests run with, either way. */
+  busyNodes(): ReadonlySet<NodeId>;
   /** Members with a link. */
   linked(): readonly NodeId[];
   counters(): Readonly<DataPlaneCounters>;
@@ -103,9 +111,12 @@ class Plane implements DataPlane {
       openRemote: (opening) => this.#peers.open(opening),
       report,
       ended: () => this.#ended(),
+      ...(options.prefixKey !== undefined && { prefixKey: options.prefixKey }),
     });
     const { serving } = this.#requests;
-    this.#peers = new Peers({ self, clock, serving, counters: this.#counters, openLink, report });
+    const ports = { self, clock, serving, counters: this.#counters, openLink, report };
+    const redial = options.redial?.bind(options);
+    this.#peers = new Peers(redial === undefined ? ports : { ...ports, redial });
   }
 
   start(request: ChatRequest, on: (event: ChatEvent) => void): ChatRun {
@@ -135,8 +146,17 @@ class Plane implements DataPlane {
     this.#peers.acceptLink(node, stream);
   }
 
+  moveLink(node: NodeId): void {
+    this.#peers.moveLink(node);
+  }
+
   requests(): LiveRequests {
     return this.#requests.requests();
+  }
+
+  busyNodes(): ReadonlySet<NodeId> {
+    const { asked, served } = this.requests();
+    return new Set([...asked.flatMap(({ node }) => node ?? []), ...served.map(({ from }) => from)]);
   }
 
   linked(): readonly NodeId[] {

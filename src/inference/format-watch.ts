@@ -5,6 +5,7 @@
  * server's word; a text that the client's stop strings cut short is not checked at its end.
  */
 import { type Failure, failure } from '../errors.ts';
+import { scoredText } from './answer-lines.ts';
 import type { Job, EngineEvent } from './engine.ts';
 import { type CharacterSet, has } from './schema-grammar/characters.ts';
 
@@ -28,7 +29,7 @@ export class FormatWatch {
   /** The event, or the failure that it means. */
   check(event: EngineEvent): EngineEvent {
     if (event.type === 'tokens') {
-      this.#text += event.text;
+      this.#text += this.#textOf(event.text);
       const broken = this.#hasBegun ? undefined : this.#checkStart();
       return broken === undefined ? event : { type: 'failed', failure: broken };
     }
@@ -37,6 +38,11 @@ export class FormatWatch {
     return isCut || this.#isWhole()
       ? event
       : { type: 'failed', failure: this.#broken('ended its answer in the middle of it') };
+  }
+
+  /** Without the probabilities around it. */
+  #textOf(text: string): string {
+    return this.#options.job.sampling.logprobs === undefined ? text : (scoredText(text) ?? '');
   }
 
   #checkStart(): Failure | undefined {

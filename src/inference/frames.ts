@@ -19,6 +19,7 @@ export const KINDS = {
   open: 1,
   credit: 2,
   cancel: 3,
+  reattach: 4,
   accepted: 16,
   queued: 17,
   refused: 18,

@@ -1,11 +1,13 @@
 /**
  * How is a model file written? GGUF version 3, little-endian: a header, key-value pairs, tensor descriptions, padding,
  * and the tensors' bytes. Equal input gives equal bytes, so that a written model has one digest on every machine.
- * Limits: F32 tensors only, whole file in memory, for the small models that this project makes itself.
+ * Limits: numbers are written as F32, other types as the bytes that the caller packed; the whole file is in memory. For the
+ * models that this project makes itself.
  * Source: docs/gguf.md of ggml (spec).
  */
-import { unreachable } from '../assert.ts';
+import { invariant, unreachable } from '../assert.ts';
 import { concat, utf8 } from '../bytes.ts';
+import { tensorBytes } from './gguf-tensor-types.ts';
 
 export type GgufValue =
   | { readonly type: 'u32' | 'i32' | 'f32'; readonly value: number }
@@ -14,12 +16,15 @@ export type GgufValue =
   | { readonly type: 'strings'; readonly value: readonly string[] }
   | { readonly type: 'i32s' | 'f32s'; readonly value: readonly number[] };
 
-export interface GgufTensor {
+export type GgufTensor = {
   readonly name: string;
   /** Innermost first, as the format has it. */
   readonly dimensions: readonly number[];
-  readonly values: Float32Array;
-}
+} & (
+  | { readonly values: Float32Array }
+  /** Already packed: the format's number of the type, and exactly the bytes of the shape. */
+  | { readonly type: number; readonly packed: Uint8Array }
+);
 
 export interface GgufContent {
   readonly metadata: readonly (readonly [key: string, value: GgufValue])[];
@@ -29,6 +34,8 @@ export interface GgufContent {
 /** Source: spec, the default of `general.alignment`. */
 const ALIGNMENT = 32;
 
+/** Source: spec. */
+const TENSOR_F32 = 0;
 /** Value type numbers of the format. Source: spec. */
 const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 
@@ -44,13 +51,20 @@ export function writeGguf(content: GgufContent): Uint8Array {
   let offset = 0;
   for (const tensor of content.tensors) {
     header.push(text(tensor.name), uint32(tensor.dimensions.length));
-    header.push(...tensor.dimensions.map(uint64), uint32(0), uint64(offset));
-    const bytes = float32s(tensor.values);
+    const { type, bytes } = encodeTensor(tensor);
+    header.push(...tensor.dimensions.map(uint64), uint32(type), uint64(offset));
     data.push(bytes, padding(bytes.length));
     offset += bytes.length + padding(bytes.length).length;
   }
   const head = concat(header);
   return concat([head, padding(head.length), ...data]);
+}
+
+function encodeTensor(tensor: GgufTensor): { readonly type: number; readonly bytes: Uint8Array } {
+  const type = 'values' in tensor ? TENSOR_F32 : tensor.type;
+  const bytes = 'values' in tensor ? float32s(tensor.values) : tensor.packed;
+  invariant(tensorBytes(type, tensor.dimensions) === bytes.length, `${tensor.name} has the bytes of its shape`);
+  return { type, bytes };
 }
 
 function encodeValue(value: GgufValue): Uint8Array[] {

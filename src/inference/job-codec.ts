@@ -6,7 +6,7 @@
  * The job itself is encoded once for all tries of a request: `encodeOpen` pastes that text.
  */
 import { unreachable } from '../assert.ts';
-import { fromUtf8, utf8 } from '../bytes.ts';
+import { fromUtf8, utf8, utf8Length } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import { type RequestId, parseModelId, parseRequestId } from '../ids.ts';
 import { INFERENCE, LIMITS } from '../params.ts';
@@ -97,14 +97,14 @@ export function decodeOpen(body: Uint8Array): DecodedOpen {
 
 /** Bytes of the prompt in UTF-8, a resumed answer included: what placement and admission estimate tokens from. */
 export function promptBytesOf(job: Job): number {
-  let bytes = job.resume === undefined ? 0 : utf8(job.resume.text).length;
+  let bytes = job.resume === undefined ? 0 : utf8Length(job.resume.text);
   for (const { content, toolCalls } of job.messages) {
-    bytes += utf8(content).length;
-    for (const call of toolCalls ?? []) bytes += utf8(call.name + call.arguments).length;
+    bytes += utf8Length(content);
+    for (const call of toolCalls ?? []) bytes += utf8Length(call.name + call.arguments);
   }
   for (const { name, description, parameters } of job.toolUse?.tools ?? [])
-    bytes += utf8(name + (description ?? '') + parameters).length;
-  for (const text of taskTexts(job.task)) bytes += utf8(text).length;
+    bytes += utf8Length(name + (description ?? '') + parameters);
+  for (const text of taskTexts(job.task)) bytes += utf8Length(text);
   return bytes;
 }
 

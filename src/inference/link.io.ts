@@ -3,7 +3,7 @@
  * leave in one write at its end (`setImmediate`): measured, that costs a lone request nothing and saves a busy node a third.
  * On a busy link a turn is at least a millisecond, so that its two ends wake up a thousand times a second at most. While
  * the stream asks for a pause nothing is taken from the link, so that tokens merge in their sessions instead of piling up here.
- * Any end is told once: `closed` with a reason, after which the owner counts all requests of the link as lost.
+ * Any end is told once: `closed` with a reason, after which the owner looks for another link for its requests.
  */
 import type { PlaneClock } from './alarm.ts';
 import { Link, type LinkListener } from './link.ts';
@@ -53,6 +53,7 @@ export class LiveLink {
   #busy = false;
   #writable = true;
   #closed = false;
+  #broken = false;
   #cancelFlush: (() => void) | undefined;
 
   constructor(options: {
@@ -80,6 +81,11 @@ export class LiveLink {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** It was ended because the other side broke the protocol. */
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** False while the stream wants a pause: leave tokens where they are. */
@@ -130,6 +136,7 @@ export class LiveLink {
     if (broken !== undefined && !this.closed) {
       if (broken.type === 'garbage') this.#counters.garbage += 1;
       else this.#counters.violations += 1;
+      this.#broken = true;
       this.abort(`${broken.type}: ${broken.reason}`);
       return;
     }

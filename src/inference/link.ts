@@ -2,7 +2,8 @@
  * One link: all requests between two nodes on one ordered stream, as a state machine without the stream. Bytes go in and
  * messages come out, messages go in and bytes come out. It knows which channels live: the asking side numbers its own
  * upwards and never uses a number twice, a channel ends with the server's last answer, and a cancelled one is confirmed
- * by the server like any other end. So every frame is either for a live channel, a crossing (ignored), or
+ * by the server like any other end. A request may go on over another link: the asker leaves its channel here (`part`) and
+ * the server confirms that as it would a cancel. So every frame is either for a live channel, a crossing (ignored), or
  * a violation, after which the link is of no more use. Whoever owns it closes the stream then and treats all of its
  * requests as lost. Full: `open` answers undefined; see `send-queue.ts` for the rest.
  */
@@ -11,8 +12,8 @@ import { concat } from '../bytes.ts';
 import { INFERENCE } from '../params.ts';
 import { FrameDecoder, type Kind, messageBytesMax, speakerOf } from './frames.ts';
 import { decodeMessage, encodeMessage } from './message-bytes.ts';
-import { type Answer, type Ask, type Control, isAnswer, isAsk, isLast } from './messages.ts';
-import { SendQueue } from './send-queue.ts';
+import { type Answer, type Ask, type Control, type Reattach, isAnswer, isAsk, isLast } from './messages.ts';
+import { type Outgoing, SendQueue } from './send-queue.ts';
 
 export const LINK = {
   /** Unfinished long messages held for one peer. More are refused as busy. Source: guess: four of the largest requests. */
@@ -98,6 +99,26 @@ export class Link {
     return channel;
   }
 
+  /** The number of the new channel, on which a request goes on that lived on another link. */
+  reattach(message: Reattach): number | undefined {
+    if (this.#ours.size >= INFERENCE.requestsPerLinkMax || this.#lastOurs >= LINK.channelMax) return undefined;
+    this.#lastOurs += 1;
+    const channel = this.#lastOurs;
+    // A request that is not wanted any more is as good as cancelled.
+    this.#ours.set(channel, !message.wanted);
+    this.#queue.push({ side: 'ours', channel }, { kind: 'reattach', payload: encodeMessage('reattach', message) });
+    return channel;
+  }
+
+  /** Nothing more is heard of `channel`, because its request goes on over another link: the server ends it when it learns. */
+  part(channel: number): void {
+    if (this.#ours.get(channel) !== false) return;
+    const unsent = this.#queue.drop({ side: 'ours', channel });
+    // What never left needs no end.
+    if (unsent === 'open' || unsent === 'reattach') this.#ours.delete(channel);
+    else this.#ours.set(channel, true);
+  }
+
   credit(channel: number, tokens: number): void {
     if (this.#ours.get(channel) !== false) return;
     const payload = encodeMessage('credit', { type: 'credit', tokens });
@@ -108,13 +129,20 @@ export class Link {
   cancel(channel: number): void {
     if (this.#ours.get(channel) !== false) return;
     const key = { side: 'ours', channel } as const;
+    const cancel: Outgoing = { kind: 'cancel', payload: encodeMessage('cancel', { type: 'cancel' }) };
+    // One that is taken up again lives at the server, which must hear of both.
+    if (this.#queue.next(key) === 'reattach') {
+      this.#ours.set(channel, true);
+      this.#queue.push(key, cancel);
+      return;
+    }
     // Opened and cancelled within one turn: the other side need never know.
     if (this.#queue.drop(key) === 'open') {
       this.#ours.delete(channel);
       return;
     }
     this.#ours.set(channel, true);
-    this.#queue.replace(key, { kind: 'cancel', payload: encodeMessage('cancel', { type: 'cancel' }) });
+    this.#queue.replace(key, cancel);
   }
 
   /** Ignored when the channel has ended: the answer and a cancel crossed. */
@@ -140,7 +168,7 @@ export class Link {
     this.#decoder.push(bytes);
     let decoded = this.#decoder.next();
     while (decoded === 'frame') {
-      const problem = this.#frame();
+      const problem = this.#frame() ?? (this.#queue.overfull ? 'it asks for more than it reads' : undefined);
       if (problem !== undefined) {
         this.#broken = { type: 'violation', reason: problem };
         return this.#broken;
@@ -255,6 +283,8 @@ export class Link {
   }
 
   #asked(channel: number, ask: Ask): string | undefined {
+    const problem = ask.type === 'reattach' ? this.#opening(channel) : undefined;
+    if (problem !== undefined) return problem;
     if (this.#theirs.has(channel)) {
       this.#listener.asked(channel, ask);
       return undefined;

@@ -6,11 +6,12 @@
  */
 import { type Failure, parseErrorCode } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
-import { LIMITS } from '../params.ts';
+import { parseRequestId } from '../ids.ts';
+import { INFERENCE, LIMITS } from '../params.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
 import type { FinishReason, Usage } from './engine.ts';
 import type { Kind } from './frames.ts';
-import type { LinkMessage, TokensAnswer } from './messages.ts';
+import type { LinkMessage, Reattach, TokensAnswer } from './messages.ts';
 
 /** Both texts, every character escaped, fit one frame. */
 const FAILURE_TEXT_MAX = 2_000;
@@ -42,6 +43,7 @@ const CODECS: { readonly [Name in Kind]: Codec<MessageOf<Name>> } = {
     },
   },
   cancel: signal('cancel'),
+  reattach: { encode: encodeReattach, decode: decodeReattach },
   accepted: {
     encode: ({ digest }) => writer.text(DIGEST.test(digest) ? digest : '').take(),
     decode: (reader) => {
@@ -99,6 +101,25 @@ export function decodeMessage(kind: Kind, payload: Uint8Array): LinkMessage | un
 /** A message that is all said with its kind. */
 function signal<Name extends 'cancel' | 'cancelled' | 'heartbeat'>(type: Name): Codec<{ readonly type: Name }> {
   return { encode: () => EMPTY, decode: () => ({ type }) };
+}
+
+function encodeReattach(message: Reattach): Uint8Array {
+  const { requestId, startTokens, startCharacters, answers, tokens, creditTokens, accepted, wanted } = message;
+  writer.varint(startTokens).varint(startCharacters).varint(answers).varint(tokens).varint(creditTokens);
+  return writer
+    .varint((accepted ? 1 : 0) + (wanted ? 2 : 0))
+    .text(requestId)
+    .take();
+}
+
+function decodeReattach(reader: ByteReader): Reattach | undefined {
+  const [startTokens, startCharacters] = [reader.varint(), reader.varint()];
+  const [answers, tokens, creditTokens, flags] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()];
+  const requestId = parseRequestId(reader.restAsText());
+  if (requestId === undefined || flags > 3) return undefined;
+  if (startTokens + tokens > LIMITS.answerTokens || creditTokens > INFERENCE.creditTokens) return undefined;
+  const read = { startTokens, startCharacters, answers, tokens, creditTokens };
+  return { type: 'reattach', requestId, ...read, accepted: flags % 2 === 1, wanted: flags >= 2 };
 }
 
 function encodeTokens(message: TokensAnswer): Uint8Array {

@@ -5,11 +5,34 @@
  */
 import type { Failure } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
+import type { RequestId } from '../ids.ts';
 import type { FinishReason, Usage } from './engine.ts';
+
+/**
+ * Takes a request up again whose link ended, or is left for a better one: on a new channel, from where the asker stands.
+ * It names the try by what the answer had when it was opened, so that an older try of the same request is never taken for it.
+ */
+export interface Reattach {
+  readonly type: 'reattach';
+  readonly requestId: RequestId;
+  /** Tokens and characters of the answer when the try began. */
+  readonly startTokens: number;
+  readonly startCharacters: number;
+  /** `tokens` answers that the asker took in since then, and the tokens in them. */
+  readonly answers: number;
+  readonly tokens: number;
+  /** Granted from there on. */
+  readonly creditTokens: number;
+  /** The asker has heard that it was accepted. */
+  readonly accepted: boolean;
+  /** False: the asker went elsewhere meanwhile, and the request is over. */
+  readonly wanted: boolean;
+}
 
 /** From the node that asks, on a channel it chose. */
 export type Ask =
   | { readonly type: 'open'; readonly body: Uint8Array }
+  | Reattach
   | { readonly type: 'credit'; readonly tokens: number }
   | { readonly type: 'cancel' };
 
@@ -58,7 +81,9 @@ export function isAnswer(message: LinkMessage): message is Answer {
 }
 
 export function isAsk(message: LinkMessage): message is Ask {
-  return message.type === 'open' || message.type === 'credit' || message.type === 'cancel';
+  return (
+    message.type === 'open' || message.type === 'credit' || message.type === 'cancel' || message.type === 'reattach'
+  );
 }
 
 const ANSWERS: Partial<Record<LinkMessage['type'], true>> = {

@@ -34,6 +34,8 @@ export interface RequestPlanePorts {
   report(input: Input): void;
   /** A request ended here. */
   ended(): void;
+  /** For recognising prompts that begin alike (`prompt-prefixes.ts`); absent = none is recognised. */
+  readonly prefixKey?: Uint8Array;
 }
 
 export class RequestPlane implements ChatService {
@@ -49,7 +51,9 @@ export class RequestPlane implements ChatService {
     const ended = (): void => ports.ended();
     const engineFor = (model: ModelId): Engine | undefined => ports.engineFor(model);
     this.serving = new Serving({ clock, tokensPerSecondMax, engineFor, report, ended });
-    this.#asking = new Asking({ clock, open: (opening) => this.#open(opening), report, ended });
+    const { prefixKey } = ports;
+    const asking = { clock, open: (opening: Opening) => this.#open(opening), report, ended };
+    this.#asking = new Asking(prefixKey === undefined ? asking : { ...asking, prefixKey });
   }
 
   /** Requests that live here, asked and served. */

@@ -67,8 +67,8 @@ export class RequestSession {
     return this.#try?.node;
   }
 
-  get tokens(): number {
-    return this.#answer.tokens;
+  get answer(): Pick<AnswerSoFar, 'tokens' | 'text'> {
+    return this.#answer;
   }
 
   get asked(): number {

@@ -4,7 +4,8 @@
  * (more than one frame: large prompts) also share a window of unconfirmed bytes, half of the transport's own, so that they
  * never use up the transport's flow control and make tokens wait for a round trip. Deficit round robin (Shreedhar and
  * Varghese, 1995) would be fairer by bytes; with frames bounded at 16 kB one frame a turn is within that bound.
- * Full: `roomFor` says no to new long messages, and signs of life of the link are dropped (others follow).
+ * Full: `roomFor` says no to new long messages, and signs of life of the link are dropped (others follow); answers are
+ * never dropped, but who has too many of them waiting is given up (`overfull`).
  */
 import { invariant } from '../assert.ts';
 import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX, type Kind, PART_BYTES_MIN, writeFrameHeader } from './frames.ts';
@@ -15,6 +16,9 @@ export const SEND_QUEUE = {
   windowBytes: 131_072,
   /** Bytes waiting on one link. Source: guess: four of the largest requests. */
   queuedBytesMax: 71_303_168,
+  /** Answers that wait beyond those: for a peer that asks and does not read there is an end. Source: guess: the longest that may
+   *  be said again of 64 requests. */
+  surplusBytesMax: 16_777_216,
   /** Messages about the link waiting. Source: guess: minutes of heartbeats. */
   controlsMax: 256,
 } as const;
@@ -67,6 +71,11 @@ export class SendQueue {
     return this.#queuedBytes + bytes <= SEND_QUEUE.queuedBytesMax;
   }
 
+  /** More answers wait than any peer has that reads them: whatever it asks for is queued once more for the asking. */
+  get overfull(): boolean {
+    return !this.roomFor(-SEND_QUEUE.surplusBytesMax);
+  }
+
   /** False when it was dropped, because signs of life already wait. */
   control(message: Outgoing): boolean {
     const droppable = message.kind === 'heartbeat' || message.kind === 'ping' || message.kind === 'pong';
@@ -104,6 +113,12 @@ export class SendQueue {
     this.#ring = this.#ring.slice(this.#head).filter((other) => other !== queue);
     this.#head = 0;
     return queue.sent === 0 ? queue.waiting[0]?.kind : undefined;
+  }
+
+  /** What is next on a channel, if nothing of it has left. */
+  next(key: ChannelKey): Kind | undefined {
+    const queue = this.#queues.get(keyNumber(key));
+    return queue?.sent === 0 ? queue.waiting[0]?.kind : undefined;
   }
 
   /** The other side took in `bytes` of long messages. False: more than were under way. */

@@ -4,13 +4,16 @@
  * pace if there is one, collects tokens until the link has room, shows a sign of life at least twice a second while it
  * has nothing else to say, and ends exactly once. An engine that is silent for too long although it may produce, or
  * produces more than it was granted, is answered with a failure, so that the asker goes on elsewhere.
- * Limits: tokens waiting to leave are bounded by the credit.
+ * When the link ends it runs on for a short while, as far as its credit goes: the asker may come back on another link
+ * (`reattached`), and hears again what it has not received, also where the answer ended meanwhile.
+ * Limits: tokens waiting to leave, or sent and not surely received, are bounded by the credit.
  */
 import { unreachable } from '../assert.ts';
 import { type Failure, failure } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
 import { INFERENCE, LIMITS } from '../params.ts';
 import type { EngineEvent } from './engine.ts';
+import { type Cursor, KeptAnswers } from './kept-answers.ts';
 import type { Answer, TokensAnswer } from './messages.ts';
 
 export const SERVE = {
@@ -32,8 +35,10 @@ export type ServeInput =
   | { readonly type: 'engine-event'; readonly event: EngineEvent }
   /** The asker wants no more. */
   | { readonly type: 'cancelled' }
-  /** The asker cannot hear us any more. */
+  /** The asker cannot hear us any more; it may come back. */
   | { readonly type: 'link-lost' }
+  /** It came back, and stands at this cursor; only where `reaches` says yes. */
+  | (Cursor & { readonly type: 'reattached'; readonly creditTokens: number; readonly accepted: boolean })
   /** This node ends it: it stops. */
   | { readonly type: 'stopped'; readonly failure: Failure }
   | { readonly type: 'woke' };
@@ -78,6 +83,11 @@ export class ServeSession {
   #firstTokenAtMs: number | undefined;
   #engineHeardAtMs = 0;
   #saidAtMs: number;
+  #partedAtMs: number | undefined;
+  #digest: string | undefined;
+  #queuePosition = 0;
+  #last: Answer | undefined;
+  readonly #kept = new KeptAnswers();
   // Tokens that wait for the link: one answer's worth, merged.
   #position = 0;
   #waiting = 0;
@@ -98,27 +108,52 @@ export class ServeSession {
     return this.#produced;
   }
 
+  /** The end was said, and may be asked for again. */
+  get lingers(): boolean {
+    return this.#last !== undefined;
+  }
+
+  get keptCharacters(): number {
+    return this.#kept.characters;
+  }
+
+  /** An asker that stands there can be told all that it misses. */
+  reaches(cursor: Cursor): boolean {
+    return this.#kept.reaches(cursor);
+  }
+
   get wakeAtMs(): number {
     if (this.#phase === 'over') return NEVER;
-    const signAtMs = this.#saidAtMs + INFERENCE.progressIntervalMs;
+    // Nobody hears signs of life while there is no link.
+    const signAtMs =
+      this.#partedAtMs === undefined
+        ? this.#saidAtMs + INFERENCE.progressIntervalMs
+        : this.#partedAtMs + INFERENCE.reattachMsMax;
     if (this.#phase !== 'running') return signAtMs;
     return Math.min(signAtMs, this.#paceAtMs(), this.#silenceAtMs());
   }
 
   step(input: ServeInput, nowMs: number): readonly ServeEffect[] {
-    if (this.#phase === 'over') return NOTHING;
+    if (this.#phase === 'over') return input.type === 'reattached' ? this.#retold(input, nowMs) : NOTHING;
     switch (input.type) {
       case 'engine-event':
         return this.#engineEvent(input.event, nowMs);
       case 'credit-received':
         this.#credit += input.tokens;
+        this.#kept.granted(this.#credit);
         return this.#grants(nowMs);
+      case 'link-lost':
+        this.#partedAtMs ??= nowMs;
+        return NOTHING;
+      case 'reattached':
+        return this.#reattached(input, nowMs);
       case 'woke':
         return this.#woke(nowMs);
       case 'admitted':
         return this.#admitted(input.digest, nowMs);
       case 'queued':
         this.#phase = 'queued';
+        this.#queuePosition = input.position;
         this.#saidAtMs = nowMs;
         return [{ type: 'answer', answer: { type: 'queued', position: input.position } }];
       case 'refused':
@@ -126,7 +161,6 @@ export class ServeSession {
         this.#phase = 'over';
         return [{ type: 'answer', answer: { type: 'refused', failure: input.failure, load: input.load } }];
       case 'cancelled':
-      case 'link-lost':
       case 'stopped':
         return this.#over(lastWord(input), nowMs, 'stop-engine');
       default:
@@ -151,12 +185,34 @@ export class ServeSession {
     this.#ids = [];
     this.#text = '';
     this.#saidAtMs = nowMs;
+    this.#kept.push(answer);
     return answer;
+  }
+
+  #reattached(input: ServeInput & { readonly type: 'reattached' }, nowMs: number): readonly ServeEffect[] {
+    this.#partedAtMs = undefined;
+    // Grants may have been lost with the link: the asker counts from where it stands.
+    this.#credit = Math.max(this.#credit, input.tokens + input.creditTokens);
+    return [...this.#retold(input, nowMs), ...this.#grants(nowMs)];
+  }
+
+  /** All that was said and not heard, in order; a sign of life where that is nothing. */
+  #retold(input: ServeInput & { readonly type: 'reattached' }, nowMs: number): readonly ServeEffect[] {
+    const answers: Answer[] = [];
+    if (this.#digest !== undefined && !input.accepted) answers.push({ type: 'accepted', digest: this.#digest });
+    if (this.#phase === 'queued') answers.push({ type: 'queued', position: this.#queuePosition });
+    answers.push(...this.#kept.from(input));
+    if (this.#last !== undefined) answers.push(this.#last);
+    this.#saidAtMs = nowMs;
+    const effects: ServeEffect[] = answers.map((answer) => ({ type: 'answer', answer }));
+    if (this.#waiting > 0 || this.#text !== '') return [...effects, ...TOKENS_WAITING];
+    return effects.length > 0 ? effects : [this.#signOfLife(nowMs)];
   }
 
   #admitted(digest: string, nowMs: number): readonly ServeEffect[] {
     if (this.#phase === 'running') return NOTHING;
     this.#phase = 'running';
+    this.#digest = digest;
     this.#startedAtMs = nowMs;
     this.#engineHeardAtMs = nowMs;
     this.#pacedAtMs = nowMs;
@@ -224,7 +280,7 @@ export class ServeSession {
     this.#promptTokens = counted(event.promptTokens);
     this.#cachedTokens = Math.min(this.#promptTokens, counted(event.cachedTokens ?? 0));
     // The asker keeps the prompt's count for the usage of the whole answer, should this node not live to tell it.
-    if (this.#promptTokens === 0 || this.#countShown) return NOTHING;
+    if (this.#promptTokens === 0 || this.#countShown || this.#partedAtMs !== undefined) return NOTHING;
     this.#countShown = true;
     return [this.#signOfLife(nowMs)];
   }
@@ -232,6 +288,10 @@ export class ServeSession {
   #woke(nowMs: number): readonly ServeEffect[] {
     if (nowMs >= this.#silenceAtMs()) {
       return this.#fault(failure('stalled', 'the engine was silent for too long'), nowMs);
+    }
+    if (this.#partedAtMs !== undefined) {
+      const isOver = nowMs >= this.#partedAtMs + INFERENCE.reattachMsMax;
+      return isOver ? this.#over(undefined, nowMs, 'stop-engine') : this.#grants(nowMs);
     }
     const effects = [...this.#grants(nowMs)];
     if (nowMs >= this.#saidAtMs + INFERENCE.progressIntervalMs) effects.push(this.#signOfLife(nowMs));
@@ -291,16 +351,16 @@ export class ServeSession {
     const last = answer === undefined || answer.type === 'cancelled' ? undefined : this.takeTokens(nowMs);
     if (last !== undefined) effects.push({ type: 'answer', answer: last });
     if (answer !== undefined) effects.push({ type: 'answer', answer });
+    if (answer?.type === 'ended' || answer?.type === 'failed') this.#last = answer;
     const decodeElapsedMs = this.#firstTokenAtMs === undefined ? 0 : nowMs - this.#firstTokenAtMs;
     effects.push({ type: 'report-ended', completionTokens: this.#produced, decodeElapsedMs });
     return effects;
   }
 }
 
-/** What the asker is told when the request ends from outside; nothing if it cannot hear. */
-function lastWord(input: ServeInput): Answer | undefined {
-  if (input.type === 'stopped') return { type: 'failed', failure: input.failure };
-  return input.type === 'cancelled' ? { type: 'cancelled' } : undefined;
+/** What the asker is told when the request ends from outside. */
+function lastWord(input: ServeInput & { readonly type: 'stopped' | 'cancelled' }): Answer {
+  return input.type === 'stopped' ? { type: 'failed', failure: input.failure } : { type: 'cancelled' };
 }
 
 /** An engine's figure as the wire carries it. */

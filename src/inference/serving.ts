@@ -1,19 +1,21 @@
 /**
  * The requests that run here, for other nodes and for this one: it carries out what each `ServeSession` asks for, joins
  * it to its engine and to the asker's line, and to the mesh, which decides who may run. A request is known by (asker,
- * request id); a newer one of that name replaces the older, whose line must be gone. Effects of one session
+ * request id); a newer one of that name replaces the older, whose line must be gone. When its line ends it may be taken up
+ * again on another (`reattach`) by the same asker, who names how far it came; nobody else can name it. Effects of one session
  * are carried out strictly one after the other, also when one of them causes the next.
- * Limits: live requests are bounded by the links' channels and the mesh's admission.
+ * Limits: live requests are bounded by the links' channels and the mesh's admission, ended ones by `lingering.ts`.
  */
 import { unreachable } from '../assert.ts';
 import { type Failure, failure } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
 import type { ModelId, NodeId, RequestId } from '../ids.ts';
 import type { Input } from '../node/events.ts';
-import { Alarm, type PlaneClock } from './alarm.ts';
+import { Alarm, type PlaneClock, type Sleeper } from './alarm.ts';
 import type { Job, Engine, EngineRun } from './engine.ts';
 import { type DecodedOpen, type OpenBody, promptBytesOf } from './job-codec.ts';
-import type { Answer, TokensAnswer } from './messages.ts';
+import { Lingering } from './lingering.ts';
+import type { Answer, Reattach, TokensAnswer } from './messages.ts';
 import { type ServeEffect, type ServeInput, ServeSession } from './serve-session.ts';
 
 /** The way back to whoever asked. */
@@ -21,7 +23,12 @@ export interface AskerLine {
   answer(answer: Answer): void;
   /** Call `served.takeTokens()` when there is room for it. */
   tokensWaiting(served: Served): void;
+  /** The request goes on over another line. Absent where the asker is this node: that line does not end. */
+  moved?(served: Served): void;
 }
+
+/** Nobody listens: the link ended, and the asker may come back. */
+const NOWHERE: AskerLine = { answer: () => undefined, tokensWaiting: () => undefined, moved: () => undefined };
 
 export interface ServingPorts {
   readonly clock: PlaneClock;
@@ -31,6 +38,12 @@ export interface ServingPorts {
   /** A request ended here. */
   ended(): void;
 }
+
+const LOST: Answer = {
+  type: 'refused',
+  failure: failure('stream-lost', 'this request does not live here any more'),
+  load: undefined,
+};
 
 /** For lists that people read. */
 export interface ServedSummary {
@@ -45,8 +58,8 @@ export interface ServedSummary {
 export class Served {
   readonly from: NodeId;
   readonly open: OpenBody;
-  readonly line: AskerLine;
   readonly session: ServeSession;
+  line: AskerLine;
   readonly #clock: PlaneClock;
   readonly #carryOut: (served: Served, effect: ServeEffect) => void;
   readonly #effects: ServeEffect[] = [];
@@ -100,11 +113,12 @@ export class Served {
 export class Serving {
   readonly #ports: ServingPorts;
   readonly #served = new Map<string, Served>();
+  readonly #lingering = new Lingering();
   readonly #alarm: Alarm;
 
   constructor(ports: ServingPorts) {
     this.#ports = ports;
-    this.#alarm = new Alarm(ports.clock, () => this.#served.values());
+    this.#alarm = new Alarm(ports.clock, () => this.#sleepers());
   }
 
   get live(): number {
@@ -140,6 +154,7 @@ export class Serving {
     this.#served.get(key)?.step({ type: 'stopped', failure: replaced });
     const { clock, tokensPerSecondMax } = this.#ports;
     const carryOut = (served: Served, effect: ServeEffect): void => this.#carryOut(served, effect);
+    this.#lingering.forget(key);
     const served = new Served({ from, open, line, clock, tokensPerSecondMax, carryOut });
     this.#served.set(key, served);
     this.#alarm.by(served.wakeAtMs);
@@ -153,11 +168,33 @@ export class Serving {
     return served;
   }
 
+  /**
+   * The asker is back on another line, or says on it that it went elsewhere. Returns what lives on that line from now on;
+   * where nothing does, the line has heard why.
+   */
+  reattach(from: NodeId, line: AskerLine, ask: Reattach): Served | undefined {
+    const key = keyOf(from, ask.requestId);
+    const served = this.#served.get(key);
+    // 1. It lives here.
+    if (served !== undefined && isSameTry(startOf(served.open), ask)) return this.#takenUp(served, line, ask);
+    const ended = this.#lingering.get(key);
+    // 2. It ended, and the asker has not heard all of it.
+    const isMissed = ended !== undefined && isSameTry(ended, ask) && ended.session.reaches(ask);
+    if (ask.wanted && isMissed) {
+      for (const effect of ended.session.step({ ...ask, type: 'reattached' }, this.#ports.clock.nowMs()))
+        if (effect.type === 'answer') line.answer(effect.answer);
+    }
+    // 3. It was never here, or not for that long: this node started anew, or nobody came back in time.
+    else line.answer(ask.wanted ? LOST : { type: 'cancelled' });
+    return undefined;
+  }
+
   /** Something came from the asker, or its line is gone. */
   fromAsker(
     served: Served,
     input: ServeInput & { readonly type: 'credit-received' | 'cancelled' | 'link-lost' },
   ): void {
+    if (input.type === 'link-lost') served.line = NOWHERE;
     served.step(input);
     this.#alarm.by(served.wakeAtMs);
   }
@@ -197,6 +234,17 @@ export class Serving {
   stop(reason: Failure): void {
     for (const served of this.#served.values()) served.step({ type: 'stopped', failure: reason });
     this.#alarm.stop();
+  }
+
+  #takenUp(served: Served, line: AskerLine, ask: Reattach): Served | undefined {
+    // The line that it lived on may not know yet that it ended.
+    served.line.moved?.(served);
+    served.line = line;
+    const goesOn = ask.wanted && served.session.reaches(ask);
+    if (ask.wanted && !goesOn) line.answer(LOST);
+    served.step(goesOn ? { ...ask, type: 'reattached' } : { type: 'cancelled' });
+    this.#alarm.by(served.wakeAtMs);
+    return served.over ? undefined : served;
   }
 
   #carryOut(served: Served, effect: ServeEffect): void {
@@ -249,9 +297,21 @@ export class Serving {
     served.run = run;
   }
 
+  *#sleepers(): Iterable<Sleeper> {
+    yield* this.#served.values();
+    yield this.#lingering;
+  }
+
   #forget(served: Served): void {
-    const key = keyOf(served.from, served.open.requestId);
-    if (this.#served.get(key) === served) this.#served.delete(key);
+    const { from, open, line, session } = served;
+    const key = keyOf(from, open.requestId);
+    if (this.#served.get(key) === served) {
+      this.#served.delete(key);
+      if (session.lingers && line.moved !== undefined) {
+        this.#lingering.put(key, { session, ...startOf(open) }, this.#ports.clock.nowMs());
+        this.#alarm.by(this.#lingering.wakeAtMs);
+      }
+    }
     this.#ports.ended();
   }
 }
@@ -260,6 +320,21 @@ export class Serving {
 function withUsableIds(job: Job, theirs: string, ours: string): Job {
   if (job.resume === undefined || (ours !== '' && ours === theirs)) return job;
   return { ...job, resume: { ...job.resume, tokenIds: [] } };
+}
+
+interface TryStart {
+  readonly startTokens: number;
+  readonly startCharacters: number;
+}
+
+/** What an answer had when this try of it was opened. */
+function startOf({ job }: OpenBody): TryStart {
+  return { startTokens: job.resume?.tokens ?? 0, startCharacters: job.resume?.text.length ?? 0 };
+}
+
+/** An answer only grows: two tries of a request that began equally far began with the same text. */
+function isSameTry(one: TryStart, other: TryStart): boolean {
+  return one.startTokens === other.startTokens && one.startCharacters === other.startCharacters;
 }
 
 function keyOf(from: NodeId, requestId: RequestId): string {

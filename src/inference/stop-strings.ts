@@ -3,24 +3,38 @@
  * could still become a stop string is held back, and the first stop string that completes ends the text before it.
  * "First" means the one whose last character comes first (of two, the longer), so that the result does not depend on
  * how the text was cut into pieces. Held back is less than the longest stop string (`LIMITS.stopBytes`).
+ * Behind `until`, where that is given, nothing is a stop string any more: the text has gone over to something else, in
+ * which a line end, say, ends nothing.
  */
+
+export interface StopStringsOptions {
+  readonly until?: string;
+}
 
 export class StopStrings {
   readonly #stops: readonly string[];
+  readonly #until: string | undefined;
   #held = '';
+  #isOver: boolean;
 
-  constructor(stops: readonly string[]) {
-    this.#stops = stops.filter((stop) => stop.length > 0);
+  constructor(stops: readonly string[], { until }: StopStringsOptions = {}) {
+    const known = stops.filter((stop) => stop.length > 0);
+    this.#isOver = known.length === 0;
+    this.#until = until;
+    this.#stops = until === undefined ? known : [...known, until];
   }
 
   /** What may leave now; `stopped` when a stop string was found, after which nothing more may be pushed. */
   push(piece: string): { readonly text: string; readonly stopped: boolean } {
-    if (this.#stops.length === 0) return { text: piece, stopped: false };
+    if (this.#isOver) return { text: piece, stopped: false };
     const text = this.#held + piece;
-    const start = this.#firstStop(text);
-    if (start !== undefined) {
+    const found = this.#firstStop(text);
+    if (found !== undefined) {
       this.#held = '';
-      return { text: text.slice(0, start), stopped: true };
+      this.#isOver = true;
+      return found.stop === this.#until
+        ? { text, stopped: false }
+        : { text: text.slice(0, found.start), stopped: true };
     }
     const keep = this.#possibleStart(text);
     this.#held = text.slice(keep);
@@ -34,15 +48,15 @@ export class StopStrings {
     return text;
   }
 
-  #firstStop(text: string): number | undefined {
-    let best: { readonly start: number; readonly end: number } | undefined;
+  #firstStop(text: string): { readonly stop: string; readonly start: number } | undefined {
+    let best: { readonly stop: string; readonly start: number; readonly end: number } | undefined;
     for (const stop of this.#stops) {
       const start = text.indexOf(stop);
       if (start < 0) continue;
       const end = start + stop.length;
-      if (best === undefined || end < best.end || (end === best.end && start < best.start)) best = { start, end };
+      if (best === undefined || end < best.end || (end === best.end && start < best.start)) best = { stop, start, end };
     }
-    return best?.start;
+    return best;
   }
 
   /** Where the longest end of `text` begins that is the beginning of a stop string. */

@@ -54,6 +54,8 @@ export class TokenText {
 
 export interface TextStreamOptions {
   readonly stop: readonly string[];
+  /** Behind this text no stop string counts. */
+  readonly until?: string;
   /** What already left of this answer; it is fed in again first, and does not leave twice. */
   readonly sent?: string;
 }
@@ -66,7 +68,8 @@ export class TextStream {
   #stopped = false;
 
   constructor(options: TextStreamOptions) {
-    this.#stops = new StopStrings(options.stop);
+    const { until } = options;
+    this.#stops = new StopStrings(options.stop, until === undefined ? {} : { until });
     this.#toDrop = options.sent?.length ?? 0;
   }
 

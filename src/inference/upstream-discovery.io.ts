@@ -92,6 +92,11 @@ export class Discovery {
     return slots > 0 ? slots : this.#limits.get(upstreamName)?.slots || SLOTS_DEFAULT;
   }
 
+  /** False for a model that only embeds, where the server tells. */
+  chats(upstreamName: string): boolean {
+    return this.#limits.get(upstreamName)?.chats !== false;
+  }
+
   /** Asks now; resolves when the answer is in, also when it is a failure. Calls at the same time share one answer. */
   refresh(): Promise<void> {
     this.#running ??= this.#refreshOnce().finally(() => {
@@ -149,11 +154,7 @@ export class Discovery {
 
   #offered(): readonly UpstreamModel[] {
     const { onlyModels } = this.#options;
-    return this.#models.filter(
-      (model) =>
-        (onlyModels === undefined || onlyModels.includes(model.model)) &&
-        this.#limits.get(model.upstreamName)?.chats !== false,
-    );
+    return this.#models.filter(({ model }) => onlyModels === undefined || onlyModels.includes(model));
   }
 
   #contextTokens(model: UpstreamModel): number {

@@ -20,12 +20,16 @@ export interface ErrorContext {
   readonly model: string;
   /** 0 = unknown. */
   readonly contextTokens: number;
+  /** What was asked for, where it is no chat: not every server can do it. */
+  readonly task?: 'completion' | 'embedding' | 'rerank' | undefined;
 }
 
 /** Of a foreign message. Source: guess: a sentence or two. */
 const MESSAGE_CHARACTERS_MAX = 500;
 /** Longest `Retry-After` that is passed on. Source: copied (the openai clients obey up to 60 s). */
 const RETRY_AFTER_MS_MAX = 60_000;
+/** What servers answer for a route that they do not have, or a model that it is not for. */
+const NO_SUCH_ROUTE: ReadonlySet<number> = new Set([404, 405, 501]);
 const CONTEXT_WORDS =
   /context[ _-]?(?:length|size|window)|maximum context|exceed\w* (?:the )?(?:available )?context|prompt is too long|too many tokens/i;
 
@@ -52,6 +56,8 @@ function failureOfStatus(
   const said = saidBy(body);
   const told = said === '' ? '' : `: ${said}`;
   if (isContextOverflow(status, body, said)) return contextFailure(body, said, more.contextTokens);
+  if (more.task !== undefined && NO_SUCH_ROUTE.has(status))
+    return failure('unsupported-feature', `upstream ${upstream} cannot do this (${more.task}) with ${model}${told}`);
   switch (status) {
     case 401:
     case 403:

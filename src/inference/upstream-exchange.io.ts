@@ -8,7 +8,7 @@
 import type { Dispatcher } from 'undici';
 import { failure } from '../errors.ts';
 import { type ErrorContext, failureOfConnection, failureOfReply } from './upstream-errors.ts';
-import type { UpstreamReply } from './upstream-reply.ts';
+import type { ExchangeReply } from './upstream-reply.ts';
 
 interface ExchangeTimeouts {
   /** Until the response begins and until its first token: prefill, or loading a model. */
@@ -22,7 +22,7 @@ export interface ExchangeOptions {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  readonly reply: UpstreamReply;
+  readonly reply: ExchangeReply;
   readonly context: ErrorContext;
   readonly timeouts: ExchangeTimeouts;
   /** Called once, when nothing of the exchange is left; `unreachable` when no connection could be made. */

@@ -39,6 +39,12 @@ export function countOf(value: unknown, key: string): number | undefined {
   return typeof field === 'number' && Number.isInteger(field) && field >= 0 && field <= 0x8000_0000 ? field : undefined;
 }
 
+/** vLLM and others send `error: null` beside a good chunk. */
+export function isError(value: JsonRecord): boolean {
+  const error = value['error'];
+  return (error !== undefined && error !== null) || textOf(value, 'object') === 'error';
+}
+
 /** Foreign text as it may stand in a message or a log: one line, no control characters, bounded. */
 export function quote(text: string, charactersMax: number): string {
   const line = text

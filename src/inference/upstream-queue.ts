@@ -3,19 +3,19 @@
  * would move all of them each time. Memory is given back when the queue runs empty; its user bounds its length.
  */
 
-export class TokenQueue {
-  #tokens: string[] = [];
+export class TokenQueue<Token> {
+  #tokens: Token[] = [];
   #head = 0;
 
   get length(): number {
     return this.#tokens.length - this.#head;
   }
 
-  push(token: string): void {
+  push(token: Token): void {
     this.#tokens.push(token);
   }
 
-  shift(): string | undefined {
+  shift(): Token | undefined {
     const token = this.#tokens[this.#head];
     if (token !== undefined) this.#head += 1;
     if (this.#head === this.#tokens.length) this.clear();

@@ -1,22 +1,24 @@
 /**
  * What does the answer of an upstream server mean for one run? A synchronous machine between the bytes of the response and
- * the events of the engine port: one delta of the upstream is one token, because nothing better is known.
- * Tokens wait here until they are granted; while more than `queueTokensMax` wait, `readable` is false and the shell stops
- * reading, so that backpressure reaches the upstream. The upstream is not trusted: stop strings and maxTokens are enforced
- * again, sizes are bounded, an answer that breaks off is a failure and never a made-up end.
+ * the events of the engine port: one delta of the upstream is one token, because nothing better is known. Calls of functions
+ * become text (`upstream-tools.ts`), probabilities become lines (`upstream-scores.ts`); what leaves when is
+ * `upstream-output.ts`. While more than `queueTokensMax` tokens wait for a grant, `readable` is false and the shell stops
+ * reading, so that backpressure reaches the upstream. The upstream is not trusted: sizes are bounded, an answer that breaks
+ * off, or that leaves out what was asked for, is a failure and never a made-up end.
  * Limit: where one delta holds several tokens, grants and positions count deltas, and only the usage tells the tokens.
  */
 import { type Failure, failure } from '../errors.ts';
 import { LIMITS } from '../params.ts';
-import type { Job, EngineEvent, FinishReason, Usage } from './engine.ts';
+import type { EngineEvent, FinishReason, Job, Usage } from './engine.ts';
 import { type SseEvent, SseParser } from './sse.ts';
-import { StopStrings } from './stop-strings.ts';
 import { Echo } from './upstream-echo.ts';
 import { type ErrorContext, failureInStream } from './upstream-errors.ts';
-import { countOf, isRecord, type JsonRecord, listOf, parseJson, recordOf, textOf } from './upstream-json.ts';
-import { TokenQueue } from './upstream-queue.ts';
+import { countOf, isError, isRecord, type JsonRecord, listOf, parseJson, recordOf, textOf } from './upstream-json.ts';
+import { UpstreamOutput } from './upstream-output.ts';
 import { estimatePromptTokens } from './upstream-request.ts';
-import { ChunkShape, deltaTextOf } from './upstream-shape.ts';
+import { scoredTokens } from './upstream-scores.ts';
+import { ChunkShape, completionTextOf, deltaTextOf } from './upstream-shape.ts';
+import { ToolDeltas, type ToolTexts } from './upstream-tools.ts';
 
 const REPLY_LIMITS = {
   /** Tokens that may wait for a grant before reading stops. Source: guess: some seconds of reading ahead, little memory. */
@@ -34,85 +36,92 @@ export interface UpstreamReplyOptions {
   readonly context: ErrorContext;
 }
 
-export class UpstreamReply {
+/** What an HTTP exchange does with the machine that reads its response. */
+export interface ExchangeReply {
+  /** Nothing more will be said: ended, failed or cancelled. */
+  readonly over: boolean;
+  /** All that matters of the response is known. */
+  readonly complete: boolean;
+  /** The upstream said all that it had to say: nothing was cut off, nothing failed. */
+  readonly whole: boolean;
+  /** How many events came: bytes and comments alone are no progress. */
+  readonly events: number;
+  /** More bytes are wanted now. */
+  readonly readable: boolean;
+  /** Tokens wait for a grant: a silent upstream is then no stall. */
+  readonly blocked: boolean;
+  /** Whether the run still owes its first token. */
+  readonly waiting: boolean;
+  /** Bytes follow: of an event stream, or of one JSON object from a server that does not stream. */
+  begin(format: 'events' | 'json'): void;
+  data(chunk: Uint8Array): void;
+  /** The response ended as HTTP ends one. */
+  end(): void;
+  /** No more bytes come. That is the end where the upstream had given a finish reason, else the failure. */
+  lost(reason: Failure): void;
+  fail(reason: Failure): void;
+}
+
+export class UpstreamReply implements ExchangeReply {
   readonly #job: Job;
   readonly #context: ErrorContext;
-  readonly #emit: (event: EngineEvent) => void;
+  readonly #output: UpstreamOutput;
   readonly #parser = new SseParser(REPLY_LIMITS.eventCharactersMax);
   readonly #decoder = new TextDecoder('utf-8');
-  readonly #stops: StopStrings;
-  readonly #queue = new TokenQueue();
-  readonly #shape = new ChunkShape();
+  readonly #shape: ChunkShape;
+  readonly #echo: Echo;
+  readonly #tools: ToolDeltas | undefined;
   #format: 'events' | 'json' = 'events';
   #bytes = 0;
   #events = 0;
   /** The body, where it is no stream. */
   #json = '';
-  #granted = 0;
-  #position: number;
-  /** Deltas taken from the upstream, and how many may be. */
-  #taken = 0;
-  readonly #takenMax: number;
-  readonly #echo: Echo;
   #finishReason: FinishReason | undefined;
   #usage: JsonRecord | undefined;
-  #complete = false;
-  /** The end was ours, not the upstream's: what it counted is not what left. */
-  #cut = false;
-  #over = false;
-  #emitting = false;
 
   constructor({ job, context }: UpstreamReplyOptions, emit: (event: EngineEvent) => void) {
     this.#job = job;
     this.#context = context;
-    this.#emit = emit;
-    this.#stops = new StopStrings(job.sampling.stop);
-    this.#position = job.resume?.tokens ?? 0;
-    this.#takenMax = (job.sampling.maxTokens ?? LIMITS.answerTokens) - this.#position;
-    this.#echo = new Echo(job.resume?.text ?? '');
+    this.#output = new UpstreamOutput({ job, emit, usage: (tokens, isCut) => this.#usageOf(tokens, isCut) });
+    // A text goes on where it is cut: only chats are begun again.
+    this.#echo = new Echo(job.task === undefined ? (job.resume?.text ?? '') : '');
+    this.#shape = new ChunkShape(job.task === undefined ? deltaTextOf : completionTextOf);
+    this.#tools = job.toolUse === undefined ? undefined : new ToolDeltas(job.toolUse);
   }
 
   /** Ends an answer that is already as long as allowed: then nothing needs to be asked. */
   open(): void {
-    if (this.#takenMax <= 0) this.#finish('length');
+    if (this.#output.isFull) this.#output.finish('length');
   }
 
-  /** Nothing more will be said: ended, failed or cancelled. */
   get over(): boolean {
-    return this.#over;
+    return this.#output.over;
   }
 
-  /** All that matters of the response is known. */
   get complete(): boolean {
-    return this.#complete || this.#over;
+    return this.#output.complete;
   }
 
-  /** The upstream said all that it had to say: nothing was cut off, nothing failed. */
   get whole(): boolean {
-    return this.#complete && !this.#cut;
+    return this.#output.isWhole;
   }
 
-  /** How many events came: bytes and comments alone are no progress. */
   get events(): number {
     return this.#events;
   }
 
-  /** More bytes are wanted now. */
   get readable(): boolean {
-    return this.#queue.length <= REPLY_LIMITS.queueTokensMax;
+    return this.#output.waiting <= REPLY_LIMITS.queueTokensMax;
   }
 
-  /** Tokens wait for a grant: a silent upstream is then no stall. */
   get blocked(): boolean {
-    return this.#queue.length > 0;
+    return this.#output.waiting > 0;
   }
 
-  /** Whether the run still owes its first token. */
   get waiting(): boolean {
-    return !this.#over && this.#position === (this.#job.resume?.tokens ?? 0) && !this.blocked;
+    return !this.over && !this.#output.hasBegun && !this.blocked;
   }
 
-  /** Bytes follow: of an event stream, or of one JSON object from a server that does not stream. */
   begin(format: 'events' | 'json'): void {
     this.#format = format;
   }
@@ -131,7 +140,6 @@ export class UpstreamReply {
     this.#acceptAll(parsed.events);
   }
 
-  /** The response ended as HTTP ends one. */
   end(): void {
     if (this.complete) return;
     if (this.#format === 'json') this.#acceptJson();
@@ -143,7 +151,6 @@ export class UpstreamReply {
     this.lost(failure('upstream-failed', `upstream ${upstream} ended its answer without a finish reason`));
   }
 
-  /** No more bytes come. That is the end where the upstream had given a finish reason, else the failure. */
   lost(reason: Failure): void {
     if (this.complete) return;
     if (this.#finishReason === undefined) this.fail(reason);
@@ -151,18 +158,15 @@ export class UpstreamReply {
   }
 
   fail(reason: Failure): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#emit({ type: 'failed', failure: reason });
+    this.#output.fail(reason);
   }
 
   grant(tokens: number): void {
-    this.#granted += tokens;
-    this.#flush();
+    this.#output.grant(tokens);
   }
 
   cancel(): void {
-    this.#over = true;
+    this.#output.cancel();
   }
 
   #acceptAll(events: readonly SseEvent[]): void {
@@ -170,31 +174,40 @@ export class UpstreamReply {
       if (this.complete) break;
       this.#acceptEvent(event.data);
     }
-    this.#flush();
+    this.#output.flush();
   }
 
   #acceptEvent(data: string): void {
     this.#events += 1;
     const text = this.#shape.textOf(data);
     if (text !== undefined) return this.#take(text);
-    if (data.startsWith('[DONE]')) {
-      this.#finish(this.#finishReason ?? (this.#taken >= this.#takenMax ? 'length' : 'stop'));
-      return;
-    }
+    if (data.startsWith('[DONE]')) return this.#finish(this.#finishReason ?? (this.#output.isFull ? 'length' : 'stop'));
     const value = parseJson(data);
     if (!isRecord(value)) return this.#break('sent an event that is not JSON');
     if (isError(value)) return this.#failInside(value);
-    this.#acceptChunk(data, value);
+    return this.#acceptChunk(data, value);
   }
 
   #acceptChunk(data: string, value: JsonRecord): void {
     const usage = recordOf(value, 'usage');
-    const content = deltaTextOf(value) ?? '';
-    const reason = textOf(listOf(value, 'choices')?.[0], 'finish_reason') ?? '';
+    const choice = listOf(value, 'choices')?.[0];
+    const content = this.#textOf(value);
+    const calls = listOf(recordOf(choice, 'delta'), 'tool_calls') ?? [];
+    const reason = textOf(choice, 'finish_reason') ?? '';
     this.#usage = usage ?? this.#usage;
-    if (content !== '') this.#take(content);
+    this.#acceptParts({ choice, contents: content === '' ? [] : [content], calls });
     if (reason !== '') this.#finishReason = reason === 'length' ? 'length' : 'stop';
-    if (usage === undefined && content !== '' && reason === '') this.#shape.learn(data, content);
+    if (usage === undefined && content !== '' && reason === '' && this.#isLearnable(calls))
+      this.#shape.learn(data, content);
+  }
+
+  #textOf(chunk: JsonRecord): string {
+    return (this.#job.task === undefined ? deltaTextOf(chunk) : completionTextOf(chunk)) ?? '';
+  }
+
+  /** Where nothing but the text matters. */
+  #isLearnable(calls: readonly unknown[]): boolean {
+    return calls.length === 0 && this.#job.sampling.logprobs === undefined;
   }
 
   #acceptJson(): void {
@@ -202,83 +215,65 @@ export class UpstreamReply {
     this.#json = '';
     const choice = listOf(value, 'choices')?.[0];
     const message = recordOf(choice, 'message');
+    const text = this.#job.task === undefined ? textOf(message, 'content') : textOf(choice, 'text');
     if (isRecord(value) && isError(value)) return this.#failInside(value);
-    if (message === undefined) return this.#break('answered with something that is no chat completion');
+    if (message === undefined && text === undefined)
+      return this.#break('answered with something that is no completion');
     this.#usage = recordOf(value, 'usage');
     // Word by word, so that grants and backpressure mean the same as for a stream.
-    for (const word of textOf(message, 'content')?.match(/\S+\s*|\s+/g) ?? []) this.#take(word);
-    if (!this.#complete) this.#finish(textOf(choice, 'finish_reason') === 'length' ? 'length' : 'stop');
-    this.#flush();
+    const contents = (text ?? '').match(/\S+\s*|\s+/g) ?? [];
+    this.#acceptParts({ choice, contents, calls: listOf(message, 'tool_calls') ?? [] });
+    return this.#finish(textOf(choice, 'finish_reason') === 'length' ? 'length' : 'stop');
+  }
+
+  #acceptParts(parts: {
+    readonly choice: unknown;
+    readonly contents: readonly string[];
+    readonly calls: readonly unknown[];
+  }): void {
+    const { logprobs } = this.#job.sampling;
+    if (logprobs === undefined) for (const content of parts.contents) this.#take(content);
+    else this.#takeScored(parts.choice, parts.contents.join('').toWellFormed(), logprobs);
+    if (this.#tools !== undefined) for (const call of parts.calls) this.#takeTexts(this.#tools.piece(call));
+  }
+
+  #takeScored(choice: unknown, content: string, topMax: number): void {
+    const tokens = scoredTokens(choice, content, topMax);
+    if (tokens === undefined && content !== '')
+      return this.#break('was asked for the probabilities of tokens and tells none');
+    for (const token of tokens ?? []) this.#output.take(token);
   }
 
   #take(content: string): void {
-    for (const text of this.#echo.accept(content.toWellFormed())) this.#enqueue(text);
+    for (const text of this.#echo.accept(content.toWellFormed())) this.#takeText(text);
   }
 
-  #enqueue(text: string): void {
-    if (this.#complete) return;
-    if (this.#taken >= this.#takenMax) {
-      this.#cut = true;
-      this.#finish('length');
-      return;
-    }
-    this.#taken += 1;
-    this.#queue.push(text);
+  #takeText(text: string): void {
+    if (this.#tools === undefined) this.#output.take(text);
+    else this.#takeTexts(this.#tools.content(text));
+  }
+
+  #takeTexts(said: ToolTexts): void {
+    if (said.type === 'broken') return this.complete ? undefined : this.#break(said.what);
+    for (const text of said.texts) this.#output.take(text);
+    return undefined;
   }
 
   /** The response is understood; the run ends when its tokens have left. */
   #finish(reason: FinishReason): void {
-    for (const text of this.#echo.release()) this.#enqueue(text);
-    if (this.#complete) return;
-    this.#finishReason = reason;
-    this.#complete = true;
-    this.#flush();
+    if (this.complete) return;
+    for (const text of this.#echo.release()) this.#takeText(text);
+    if (this.#tools !== undefined) this.#takeTexts(this.#tools.end(reason));
+    this.#output.finish(reason);
   }
 
-  /** Sends what is granted. A grant from within an event only adds to what this loop may send. */
-  #flush(): void {
-    if (this.#emitting) return;
-    this.#emitting = true;
-    while (!this.#over && this.#granted > 0) {
-      const text = this.#queue.shift();
-      if (text === undefined) break;
-      this.#send(text);
-    }
-    if (!this.#over && this.#complete && this.#queue.length === 0) this.#sendEnd();
-    this.#emitting = false;
-  }
-
-  #send(delta: string): void {
-    const position = this.#position;
-    const pushed = this.#stops.push(delta);
-    this.#granted -= 1;
-    this.#position += 1;
-    const last = this.#queue.length === 0 && (this.#complete || this.#taken >= this.#takenMax);
-    const text = last && !pushed.stopped ? pushed.text + this.#stops.flush() : pushed.text;
-    if (pushed.stopped) {
-      this.#queue.clear();
-      this.#cut = true;
-      this.#complete = true;
-      this.#finishReason = 'stop';
-    }
-    this.#emit({ type: 'tokens', position, tokens: 1, tokenIds: [], text });
-  }
-
-  #sendEnd(): void {
-    const held = this.#stops.flush();
-    if (held !== '') this.#emit({ type: 'tokens', position: this.#position, tokens: 0, tokenIds: [], text: held });
-    if (this.#over) return;
-    this.#over = true;
-    this.#emit({ type: 'ended', finishReason: this.#finishReason ?? 'stop', usage: this.#usageOfAnswer() });
-  }
-
-  #usageOfAnswer(): Usage {
-    const promptTokens = countOf(this.#usage, 'prompt_tokens') ?? estimatePromptTokens(this.#job.messages);
+  #usageOf(tokens: number, isCut: boolean): Usage {
+    const promptTokens = countOf(this.#usage, 'prompt_tokens') ?? estimatePromptTokens(this.#job);
     const cached = countOf(recordOf(this.#usage, 'prompt_tokens_details'), 'cached_tokens') ?? 0;
-    const counted = this.#cut || this.#job.resume !== undefined ? undefined : countOf(this.#usage, 'completion_tokens');
+    const counted = isCut || this.#job.resume !== undefined ? undefined : countOf(this.#usage, 'completion_tokens');
     return {
       promptTokens,
-      completionTokens: Math.min(counted ?? this.#position, LIMITS.answerTokens),
+      completionTokens: Math.min(counted ?? tokens, LIMITS.answerTokens),
       cachedTokens: Math.min(cached, promptTokens),
     };
   }
@@ -286,16 +281,10 @@ export class UpstreamReply {
   #failInside(value: JsonRecord): void {
     const reason = failureInStream(value, this.#context);
     // After a token the work did run, whatever the upstream calls it.
-    this.fail(this.#taken === 0 ? reason : { ...reason, code: 'upstream-failed' });
+    this.fail(this.#output.taken === 0 ? reason : { ...reason, code: 'upstream-failed' });
   }
 
   #break(what: string): void {
     this.fail(failure('upstream-failed', `upstream ${this.#context.upstream} ${what}`));
   }
-}
-
-/** vLLM and others send `error: null` beside a good chunk. */
-function isError(value: JsonRecord): boolean {
-  const error = value['error'];
-  return (error !== undefined && error !== null) || textOf(value, 'object') === 'error';
 }

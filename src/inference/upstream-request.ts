@@ -5,7 +5,7 @@
  * message by themselves, vLLM when told by `continue_final_message`, which the others ignore.
  */
 import { type Failure, failure } from '../errors.ts';
-import type { AnswerFormat, Job, ChatMessage, Sampling } from './engine.ts';
+import type { AnswerFormat, ChatMessage, Job, Sampling, ToolUse } from './engine.ts';
 
 export interface UpstreamUrl {
   /** Scheme, host and port. */
@@ -34,20 +34,43 @@ export function parseUpstreamUrl(text: string): ParsedUrl {
   return { type: 'url', url: { origin: url.origin, apiPath, rootPath: apiPath.replace(/\/v1$/, '') } };
 }
 
-/** `model` is the name that the upstream itself uses. */
-export function chatBody(job: Job, model: string): string {
+export interface UpstreamRequest {
+  /** Behind `apiPath`. */
+  readonly path: string;
+  readonly body: string;
+}
+
+/** Of a chat, or of a text that goes on. `model` is the name that the upstream itself uses. */
+export function answerRequest(job: Job, model: string): UpstreamRequest {
+  const { task } = job;
+  if (task?.type !== 'completion') return { path: '/chat/completions', body: chatBody(job, model) };
   const { sampling, resume } = job;
+  const { logprobs } = sampling;
+  const body = {
+    model,
+    prompt: task.prompt + (resume?.text ?? ''),
+    ...streamFields(job),
+    logprobs: logprobs === undefined ? undefined : Math.max(1, logprobs),
+  };
+  return { path: '/completions', body: JSON.stringify(body) };
+}
+
+export function chatBody(job: Job, model: string): string {
+  const { sampling, resume, toolUse } = job;
   const continued = resume !== undefined && resume.text !== '';
+  const messages = continued ? withAnswerSoFar(job.messages, resume.text) : job.messages;
   const body: Record<string, unknown> = {
     model,
-    messages: continued ? withAnswerSoFar(job.messages, resume.text) : job.messages,
-    stream: true,
-    stream_options: { include_usage: true },
-    ...samplingFields(sampling),
+    messages: messages.map((message) => messageField(message)),
+    ...streamFields(job),
     response_format: formatField(job.format),
+    ...(toolUse === undefined ? {} : toolFields(toolUse)),
   };
-  // The older name: Ollama, LM Studio and llama-cpp-python ignore `max_completion_tokens`, and would go on for ever.
-  if (sampling.maxTokens !== undefined) body['max_tokens'] = sampling.maxTokens - (resume?.tokens ?? 0);
+  // With 0 alternatives llama-server tells nothing at all.
+  if (sampling.logprobs !== undefined) {
+    body['logprobs'] = true;
+    body['top_logprobs'] = Math.max(1, sampling.logprobs);
+  }
   if (continued) {
     body['continue_final_message'] = true;
     body['add_generation_prompt'] = false;
@@ -55,8 +78,19 @@ export function chatBody(job: Job, model: string): string {
   return JSON.stringify(body);
 }
 
+function streamFields({ sampling, resume }: Job): Record<string, unknown> {
+  return {
+    stream: true,
+    stream_options: { include_usage: true },
+    ...samplingFields(sampling),
+    // The older name: Ollama, LM Studio and llama-cpp-python ignore `max_completion_tokens`, and would go on for ever.
+    max_tokens: sampling.maxTokens === undefined ? undefined : sampling.maxTokens - (resume?.tokens ?? 0),
+  };
+}
+
 /** What is undefined is not written. */
 function samplingFields(sampling: Sampling): Record<string, unknown> {
+  const { logitBias, repeatPenalty } = sampling;
   return {
     temperature: sampling.temperature,
     top_p: sampling.topP === 1 ? undefined : sampling.topP,
@@ -66,6 +100,36 @@ function samplingFields(sampling: Sampling): Record<string, unknown> {
     frequency_penalty: sampling.frequencyPenalty === 0 ? undefined : sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty === 0 ? undefined : sampling.presencePenalty,
     stop: sampling.stop.length === 0 ? undefined : sampling.stop,
+    // llama-server and LM Studio know the first name, vLLM the second.
+    repeat_penalty: repeatPenalty,
+    repetition_penalty: repeatPenalty,
+    logit_bias: logitBias && Object.fromEntries(logitBias.map(({ token, bias }) => [String(token), bias])),
+  };
+}
+
+function messageField({ role, content, name, toolCalls, toolCallId }: ChatMessage): unknown {
+  return {
+    role,
+    content,
+    name,
+    tool_calls: toolCalls?.map((call) => ({
+      id: call.id,
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments },
+    })),
+    tool_call_id: toolCallId,
+  };
+}
+
+/** The schemas are JSON: a job whose schemas are none was refused before. */
+function toolFields({ tools, choice, parallel }: ToolUse): Record<string, unknown> {
+  return {
+    tools: tools.map(({ name, description, parameters }) => ({
+      type: 'function',
+      function: { name, description, parameters: JSON.parse(parameters) as unknown },
+    })),
+    tool_choice: choice.type === 'named' ? { type: 'function', function: { name: choice.name } } : choice.type,
+    parallel_tool_calls: parallel ? undefined : false,
   };
 }
 
@@ -82,8 +146,12 @@ function invalid(why: string): ParsedUrl {
 }
 
 /** Tokens of the prompt where the upstream does not count them: four characters each. Source: guess, usual for English. */
-export function estimatePromptTokens(messages: readonly ChatMessage[]): number {
-  return messages.reduce((sum, message) => sum + 4 + Math.ceil(message.content.length / 4), 0);
+export function estimatePromptTokens({ messages, task }: Job): number {
+  const prompt = task?.type === 'completion' ? task.prompt : '';
+  return messages.reduce(
+    (sum, message) => sum + 4 + Math.ceil(message.content.length / 4),
+    Math.ceil(prompt.length / 4),
+  );
 }
 
 /** A client may itself have begun the answer: then what came since joins that message. */

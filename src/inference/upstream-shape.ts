@@ -16,9 +16,15 @@ const ATTEMPTS_MAX = 8;
 const PLAIN = /^[^"\\\u0000-\u001f]+$/;
 
 export class ChunkShape {
+  readonly #textOfChunk: (chunk: unknown) => string | undefined;
   #before = '';
   #after = '';
   #attempts = 0;
+
+  /** `textOfChunk`: where the text of a parsed chunk stands. */
+  constructor(textOfChunk: (chunk: unknown) => string | undefined = deltaTextOf) {
+    this.#textOfChunk = textOfChunk;
+  }
 
   /** The text of the delta, where `data` has the known shape. */
   textOf(data: string): string | undefined {
@@ -40,10 +46,15 @@ export class ChunkShape {
     const before = data.slice(0, at + 1);
     const after = data.slice(at + quoted.length - 1);
     // The same characters might stand for something else: without them the text of the delta must be empty.
-    if (deltaTextOf(parseJson(before + after)) !== '') return;
+    if (this.#textOfChunk(parseJson(before + after)) !== '') return;
     this.#before = before;
     this.#after = after;
   }
+}
+
+/** What a chunk of a completion adds to the text; undefined when it is no such chunk. */
+export function completionTextOf(chunk: unknown): string | undefined {
+  return textOf(listOf(chunk, 'choices')?.[0], 'text');
 }
 
 /** What a chunk of a chat adds to the answer; undefined when it is no such chunk. */

@@ -1,7 +1,8 @@
 /**
  * An engine that is somebody else's server: Ollama, vLLM, llama-server, LM Studio or anything that speaks OpenAI's chat
  * completions over HTTP. It offers what the server lists (`upstream-discovery.io.ts`) and runs each job as one streamed
- * request (`upstream-exchange.io.ts`) whose bytes a pure machine turns into events (`upstream-reply.ts`).
+ * request (`upstream-exchange.io.ts`) whose bytes a pure machine turns into events (`upstream-reply.ts`), or, for vectors and
+ * scores, as one request for each batch of inputs (`upstream-list.ts`).
  * The server is another party: it gets its own configured key and nothing of the client's, and is trusted with nothing.
  * A run above the slots is refused as busy rather than queued, because queueing is the node's decision.
  * Weights cannot be proved through HTTP, so every digest is '' and resumed answers go on from text, not from token ids.
@@ -12,53 +13,15 @@ import { Grammars } from './answer-format.ts';
 import type { Job, Engine, EngineEvent, EngineModel, EngineRun } from './engine.ts';
 import { FormatWatch } from './format-watch.ts';
 import { Discovery } from './upstream-discovery.io.ts';
-import { Exchange, type ExchangeOptions } from './upstream-exchange.io.ts';
+import type { ErrorContext } from './upstream-errors.ts';
+import { Exchange } from './upstream-exchange.io.ts';
+import { type ListTask, UpstreamList } from './upstream-list.ts';
 import type { UpstreamModel } from './upstream-models.ts';
-import { UpstreamReply } from './upstream-reply.ts';
-import { chatBody, parseUpstreamUrl, type UpstreamUrl } from './upstream-request.ts';
-
-interface UpstreamTimeouts {
-  /** Source: guess: a LAN answers in milliseconds, a busy tunnel in one second. */
-  readonly connectMs: number;
-  /** Until the first token: a long prompt, or a model that must be loaded first. Source: guess: 40 GB from a disk. */
-  readonly firstTokenMs: number;
-  /** Silence within an answer. Source: guess: a server that swaps requests out comes back sooner. */
-  readonly idleMs: number;
-  /** For the list of models. Source: guess: it is asked for while the server is at full load. */
-  readonly listMs: number;
-  /** Between the engine's own signs of life while there is no token yet. Source: guess: the serving session adds its own. */
-  readonly progressMs: number;
-  /** Between two looks at the list of models. Source: copied (Open WebUI and llama-swap users expect half a minute). */
-  readonly refreshMs: number;
-}
-
-const UPSTREAM_TIMEOUTS: UpstreamTimeouts = {
-  connectMs: 2_000,
-  firstTokenMs: 120_000,
-  idleMs: 20_000,
-  listMs: 5_000,
-  progressMs: 1_000,
-  refreshMs: 30_000,
-};
-
-export interface UpstreamOptions {
-  /** As it stands in messages: "ollama". */
-  readonly name: string;
-  /** Up to and without "/models", such as "http://127.0.0.1:11434/v1". */
-  readonly baseUrl: string;
-  /** The upstream's own key. */
-  readonly apiKey?: string;
-  /** Requests at once per model; absent = what the server tells, else 4. */
-  readonly slots?: number;
-  /** Longest prompt + answer; absent = what the server tells. */
-  readonly contextTokens?: number;
-  /** Only these of its models, by id; absent = all. */
-  readonly models?: readonly string[];
-  readonly timeouts?: Partial<UpstreamTimeouts>;
-  readonly onModelsChanged?: () => void;
-  /** The server cannot be asked for its models, and what to do; or it can be again (undefined). Once for each change. */
-  readonly onProblem?: (problem: string | undefined) => void;
-}
+import { startSettled } from './settled-run.ts';
+import { UPSTREAM_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
+import { whyRefused } from './upstream-refusals.ts';
+import { type ExchangeReply, UpstreamReply } from './upstream-reply.ts';
+import { answerRequest, parseUpstreamUrl, type UpstreamRequest, type UpstreamUrl } from './upstream-request.ts';
 
 export interface UpstreamEngine extends Engine {
   /** Looks at the list of models now; resolves when it is known, or known to be out of reach. */
@@ -71,13 +34,17 @@ interface Accepted {
   readonly job: Job;
   readonly model: UpstreamModel;
   readonly on: (event: EngineEvent) => void;
-  /** Where a format was asked for. */
-  readonly watch: FormatWatch | undefined;
+}
+
+interface Asked {
+  readonly reply: ExchangeReply;
+  readonly context: ErrorContext;
+  readonly onClosed?: () => void;
 }
 
 interface Running {
   readonly model: string;
-  readonly reply: UpstreamReply;
+  readonly reply: Pick<UpstreamReply, 'waiting' | 'fail'>;
   readonly emit: (event: EngineEvent) => void;
 }
 
@@ -92,20 +59,21 @@ class HttpUpstreamEngine implements UpstreamEngine {
   readonly kind = 'upstream';
   readonly #options: UpstreamOptions;
   readonly #timeouts: UpstreamTimeouts;
-  readonly #chatPath: string;
+  readonly #apiPath: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #pool: Pool;
   readonly #discovery: Discovery;
   readonly #running = new Set<Running>();
   readonly #exchanges = new Set<Exchange>();
-  readonly #grammars = new Grammars();
+  readonly #grammars: Grammars;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: UpstreamOptions, url: UpstreamUrl) {
     this.#options = options;
+    this.#grammars = options.grammars ?? new Grammars();
     this.#timeouts = { ...UPSTREAM_TIMEOUTS, ...options.timeouts };
-    this.#chatPath = `${url.apiPath}/chat/completions`;
+    this.#apiPath = url.apiPath;
     this.#headers = options.apiKey === undefined ? {} : { authorization: `Bearer ${options.apiKey}` };
     this.#pool = new Pool(url.origin, {
       connect: { timeout: this.#timeouts.connectMs },
@@ -146,29 +114,27 @@ class HttpUpstreamEngine implements UpstreamEngine {
     await this.#pool.destroy();
   }
 
-  /** A job that cannot run is answered with `failed` inside this call. */
+  /** A job that cannot run is answered with `failed` inside this call, unless its schema takes long to work out. */
   start(job: Job, on: (event: EngineEvent) => void): EngineRun {
+    const { format } = job;
+    if (format === undefined) return this.#begin(job, on);
+    const constrained = { job: { format }, grammars: this.#grammars, on };
+    return startSettled(constrained, () => this.#begin(job, on));
+  }
+
+  #begin(job: Job, on: (event: EngineEvent) => void): EngineRun {
     const model = this.#discovery.find(job.model);
     if (model === undefined) return refuse(on, this.#whyMissing(job.model));
     const grammar = this.#grammars.of(job.format);
     if (grammar.type === 'refused') return refuse(on, grammar.failure);
-    const isFormatted = grammar.type === 'grammar';
-    const refusal = this.#refusal(model) ?? (isFormatted ? this.#whyNotResumed(job) : undefined);
+    const upstream = this.#options.name;
+    const chats = this.#discovery.chats(model.upstreamName);
+    const refusal = this.#refusal(model) ?? whyRefused(job, { upstream, chats });
     if (refusal !== undefined) return refuse(on, refusal);
-    const watch = isFormatted
-      ? new FormatWatch({ job, starts: grammar.starts, upstream: this.#options.name })
-      : undefined;
-    return this.#run({ job, model, on, watch });
-  }
-
-  /** A server begins its format anew, whatever stands before it. */
-  #whyNotResumed({ resume }: Job): Failure | undefined {
-    if (resume === undefined || resume.text === '') return undefined;
-    const { name } = this.#options;
-    return failure(
-      'upstream-failed',
-      `upstream ${name} cannot go on with a formatted answer that another engine began`,
-    );
+    const { task } = job;
+    if (task?.type === 'embedding' || task?.type === 'rerank') return this.#runList({ job, model, on }, task);
+    const watch = grammar.type === 'grammar' ? new FormatWatch({ job, starts: grammar.starts, upstream }) : undefined;
+    return this.#run({ job, model, on }, watch);
   }
 
   #refusal(model: UpstreamModel): Failure | undefined {
@@ -188,14 +154,14 @@ class HttpUpstreamEngine implements UpstreamEngine {
       : failure('upstream-unreachable', `upstream ${name} does not tell which models it has`);
   }
 
-  #run({ job, model, on, watch }: Accepted): EngineRun {
-    const context = { upstream: this.#options.name, model: model.model, contextTokens: model.contextTokens };
+  #run({ job, model, on }: Accepted, watch: FormatWatch | undefined): EngineRun {
+    const context = this.#context(job, model);
     const emit = (said: EngineEvent): void => {
       const event = watch?.check(said) ?? said;
       if (event !== said) giveUp();
       // The slot is free before the caller hears of the end, so that it may start the next run at once.
       if (event.type === 'ended' || event.type === 'failed') this.#running.delete(running);
-      on(event);
+      on(this.#withoutKey(event));
     };
     const reply = new UpstreamReply({ job, context }, emit);
     let exchange: Exchange | undefined;
@@ -207,15 +173,7 @@ class HttpUpstreamEngine implements UpstreamEngine {
     this.#running.add(running);
     reply.open();
     if (reply.over) return ENDED_RUN;
-    exchange = this.#startExchange({
-      dispatcher: this.#pool,
-      path: this.#chatPath,
-      headers: { ...this.#headers, 'content-type': 'application/json', accept: 'text/event-stream' },
-      body: chatBody(job, model.upstreamName),
-      reply,
-      context,
-      timeouts: this.#timeouts,
-    });
+    exchange = this.#startExchange(answerRequest(job, model.upstreamName), { reply, context });
     return {
       grant: (tokens) => {
         if (reply.over) return;
@@ -230,13 +188,76 @@ class HttpUpstreamEngine implements UpstreamEngine {
     };
   }
 
-  #startExchange(options: Omit<ExchangeOptions, 'onClosed'>): Exchange {
-    const onClosed = (closed: Exchange, unreachable: boolean): void => {
-      this.#exchanges.delete(closed);
-      if (this.#exchanges.size === 0) this.#stopTimer();
-      if (unreachable) void this.refresh();
+  /** Batch after batch, each a request of its own, the next when the lines of the last have left. */
+  #runList({ job, model, on }: Accepted, task: ListTask): EngineRun {
+    const context = this.#context(job, model);
+    const emit = (event: EngineEvent): void => {
+      if (event.type === 'ended' || event.type === 'failed') this.#running.delete(running);
+      on(this.#withoutKey(event));
     };
-    const exchange = new Exchange({ ...options, onClosed }, performance.now());
+    const { upstreamName } = model;
+    const list = new UpstreamList({ task, model: upstreamName, done: job.resume?.tokens ?? 0, context }, emit);
+    let exchange: Exchange | undefined;
+    const next = (): void => {
+      const batch = list.next();
+      if (batch === undefined) return;
+      exchange = this.#startExchange(batch.request, { reply: batch.reply, context, onClosed: next });
+    };
+    const running: Running = { model: model.model, reply: list, emit };
+    this.#running.add(running);
+    list.open();
+    next();
+    return {
+      grant: (tokens) => {
+        if (list.over) return;
+        list.grant(tokens);
+        next();
+      },
+      cancel: () => {
+        if (list.over) return;
+        this.#running.delete(running);
+        list.cancel();
+        exchange?.destroy();
+      },
+    };
+  }
+
+  /** Servers quote the key that they refuse: it is nobody's business but the owner's. */
+  #withoutKey(event: EngineEvent): EngineEvent {
+    const { apiKey = '' } = this.#options;
+    if (event.type !== 'failed' || apiKey === '') return event;
+    const message = event.failure.message.replaceAll(apiKey, '[secret]');
+    return { ...event, failure: { ...event.failure, message } };
+  }
+
+  #context({ task }: Job, { model, contextTokens }: UpstreamModel): ErrorContext {
+    return { upstream: this.#options.name, model, contextTokens, task: task?.type };
+  }
+
+  #startExchange({ path, body }: UpstreamRequest, asked: Asked): Exchange {
+    const { reply, context } = asked;
+    const exchange = new Exchange(
+      {
+        dispatcher: this.#pool,
+        path: this.#apiPath + path,
+        headers: {
+          ...this.#headers,
+          'content-type': 'application/json',
+          accept: 'text/event-stream, application/json',
+        },
+        body,
+        reply,
+        context,
+        timeouts: this.#timeouts,
+        onClosed: (closed, unreachable) => {
+          this.#exchanges.delete(closed);
+          if (this.#exchanges.size === 0) this.#stopTimer();
+          if (unreachable) void this.refresh();
+          asked.onClosed?.();
+        },
+      },
+      performance.now(),
+    );
     if (exchange.closed) return exchange;
     this.#exchanges.add(exchange);
     const periodMs = Math.min(this.#timeouts.progressMs, this.#timeouts.idleMs, this.#timeouts.firstTokenMs);

@@ -4,20 +4,29 @@
  * leaves `node.json` in its state directory, by which the other commands find it.
  */
 import { join } from 'node:path';
-import { type Invite, decodeInvite, encodeInvite } from '../discovery/invite.ts';
-import { createSwarmKey, loadSwarmKey, storeSwarmKey } from '../discovery/swarm-key.io.ts';
+import { encodeInvite } from '../discovery/invite.ts';
+import type { RingPlace } from '../discovery/key-ring.io.ts';
+import { createSwarmKey, loadSwarmKey } from '../discovery/swarm-key.io.ts';
 import { formatFingerprint, type SwarmKey } from '../discovery/swarm-key.ts';
+import { loadBootstrap } from '../discovery/trust-store.io.ts';
+import { joinSwarm } from './cli-join.io.ts';
 import { EXIT_CONFIG } from './config.ts';
 import { loadIdentity } from './identity.io.ts';
 import { type RunningNode, startNode } from './node.io.ts';
 import type { Ready } from './node-process.io.ts';
 import { EXIT_UNAVAILABLE, fail } from './exit.io.ts';
 import { askNode, readNodeFile, removeNodeFile, writeNodeFile } from './node-file.io.ts';
+import { reachableFirst } from './reachable.ts';
+import { ringPlaceOf } from './ring-place.ts';
 import { readSettings, type Settings } from './settings.io.ts';
 import { createLogger, type Logger } from './telemetry.io.ts';
+import { openTrustDesk, type TrustDesk } from './trust-desk.io.ts';
+import type { Problem } from './trust-session.io.ts';
 
 /** Source: convention of shells: 128 + the number of SIGINT. */
 const EXIT_INTERRUPTED = 130;
+/** What is left in a stopped node's process may take this long. Source: guess: the last log lines need a millisecond. */
+const LINGER_MS = 500;
 
 /** How long an invite that is printed at the start is good for. Source: guess: a week to get round to the other machine. */
 const INVITE_SECONDS = 7 * 24 * 3_600;
@@ -28,6 +37,9 @@ export interface UpCommand {
   readonly json: boolean;
   /** Of `skein join`. */
   readonly link?: string;
+  readonly force?: boolean;
+  /** Join, and start no node. */
+  readonly onlyJoin?: boolean;
 }
 
 export async function up(command: UpCommand): Promise<number> {
@@ -39,24 +51,38 @@ export async function up(command: UpCommand): Promise<number> {
   watchForBugs(log);
   const other = await runningNode(settings.paths.state);
   if (other !== undefined) return fail([other], EXIT_UNAVAILABLE);
-  const membership = await openMembership(settings, command.link);
-  if (membership.type === 'refused') return fail([membership.message], EXIT_CONFIG);
+  const membership = await openMembership(settings, command);
+  if (membership.type === 'problem') return fail([membership.message], membership.exitCode);
   for (const warning of membership.warnings) log.warn(warning);
+  if (command.onlyJoin === true) return joinedOnly(membership.key, command.json);
   const identity = await loadIdentity(settings.paths.state);
   if (identity.type === 'refused') return fail([identity.message], EXIT_CONFIG);
+  const opened = await openTrustDesk({
+    identity: identity.identity,
+    stateDirectory: settings.paths.state,
+    place: membership.place,
+    primary: membership.key,
+    mode: options.admissionMode,
+    allow: options.admissionAllow,
+    deny: options.admissionDeny,
+    log,
+  });
+  if (opened.type === 'refused') return fail([opened.message], EXIT_CONFIG);
+  const { desk } = opened;
+  const bootstrap = [...(await loadBootstrap(settings.paths.state)), ...options.bootstrap];
   const started = await startNode({
-    options: { ...options, bootstrap: [...membership.bootstrap, ...options.bootstrap] },
+    options: { ...options, bootstrap },
     paths: settings.paths,
     environment: process.env,
     version: command.version,
     identity: identity.identity,
-    swarmKey: membership.key,
+    trust: desk,
     listenIsDefault: settings.origins.listen.type === 'default',
     apiPortIsDefault: settings.origins.apiPort.type === 'default',
     log,
   });
   if (started.type === 'unavailable') return fail([started.message], EXIT_UNAVAILABLE);
-  const ready = readyOf(started.node, { node: identity.identity.node, name: options.name, key: membership.key });
+  const ready = readyOf(started.node, { node: identity.identity.node, name: options.name, desk });
   const { state } = settings.paths;
   const { api, node, addresses } = ready;
   await writeNodeFile(state, { pid: process.pid, api, node, addresses: reachableFirst(addresses) });
@@ -66,6 +92,12 @@ export async function up(command: UpCommand): Promise<number> {
   return stopped;
 }
 
+function joinedOnly({ fingerprint }: SwarmKey, json: boolean): number {
+  const text = `This machine is in the swarm with the key ${formatFingerprint(fingerprint)}. Start its node with \`skein up\`.\n`;
+  process.stdout.write(json ? `${JSON.stringify({ joined: fingerprint })}\n` : text);
+  return 0;
+}
+
 /** Two nodes with one key would take each other's place in the mesh, over and over. */
 async function runningNode(stateDirectory: string): Promise<string | undefined> {
   const file = await readNodeFile(stateDirectory);
@@ -73,58 +105,31 @@ async function runningNode(stateDirectory: string): Promise<string | undefined> 
   return `a node runs here already (process ${file.pid}, API ${file.api}): stop it first, or give this one a directory of its own with --home`;
 }
 
-type Membership =
-  | {
-      readonly type: 'member';
-      readonly key: SwarmKey;
-      readonly bootstrap: readonly string[];
-      readonly warnings: readonly string[];
-    }
-  | { readonly type: 'refused'; readonly message: string };
-
 /** 1. the key of the invite; 2. the key that the settings name; 3. a new one, where there is none. */
-async function openMembership(settings: Settings, link: string | undefined): Promise<Membership> {
+async function openMembership(settings: Settings, command: UpCommand): Promise<OpenedKey | Problem> {
   const configFile = join(settings.paths.config, 'swarm.key');
   // 1.
-  const invite = link === undefined ? undefined : decodeInvite(link, Math.floor(Date.now() / 1_000));
-  if (invite?.type === 'rejected')
-    return { type: 'refused', message: `the invite link cannot be used: ${invite.reason}` };
-  const found = await loadSwarmKey({ file: settings.options.swarmKeyFile, environment: process.env, configFile });
-  if (found.type === 'refused') return found;
-  if (invite !== undefined) return acceptInvite(invite.invite, { found, configFile });
+  const { link } = command;
+  const joined = link === undefined ? undefined : await joinSwarm(settings, { link, force: command.force === true });
+  if (joined?.type === 'problem') return joined;
   // 2. and 3.
+  const found = await loadSwarmKey({ file: settings.options.swarmKeyFile, environment: process.env, configFile });
   const loaded = found.type === 'missing' ? await createSwarmKey(configFile) : found;
-  if (loaded.type === 'loaded') return { type: 'member', key: loaded.key, bootstrap: [], warnings: loaded.warnings };
-  return {
-    type: 'refused',
-    message: loaded.type === 'refused' ? loaded.message : `${loaded.path}: the swarm key is not there`,
-  };
+  if (loaded.type === 'loaded') return { ...loaded, place: ringPlaceOf(loaded, configFile) };
+  const message = loaded.type === 'refused' ? loaded.message : `${loaded.path}: the swarm key is not there`;
+  return { type: 'problem', message, exitCode: EXIT_CONFIG };
 }
 
-/** A machine is in one swarm: a link of another one must not silently replace its key. */
-async function acceptInvite(
-  invite: Invite,
-  { found, configFile }: { readonly found: Awaited<ReturnType<typeof loadSwarmKey>>; readonly configFile: string },
-): Promise<Membership> {
-  if (found.type === 'loaded' && found.key.fingerprint !== invite.key.fingerprint) {
-    const [own, other] = [found.key, invite.key].map(({ fingerprint }) => formatFingerprint(fingerprint));
-    return {
-      type: 'refused',
-      message: `this machine is in the swarm ${own} (${found.source}) and the invite is for ${other}: move that key away to leave the one swarm for the other, or use another --home`,
-    };
-  }
-  const stored = found.type === 'loaded' ? found : await storeSwarmKey(configFile, invite.key);
-  if (stored.type !== 'loaded')
-    return {
-      type: 'refused',
-      message: stored.type === 'refused' ? stored.message : `${stored.path}: the swarm key could not be kept`,
-    };
-  return { type: 'member', key: stored.key, bootstrap: invite.addresses, warnings: stored.warnings };
+interface OpenedKey {
+  readonly type: 'loaded';
+  readonly key: SwarmKey;
+  readonly place: RingPlace;
+  readonly warnings: readonly string[];
 }
 
 function readyOf(
   node: RunningNode,
-  { node: id, name, key }: { readonly node: string; readonly name: string; readonly key: SwarmKey },
+  { node: id, name, desk }: { readonly node: string; readonly name: string; readonly desk: TrustDesk },
 ): Ready {
   const { api, addresses } = node;
   const expiresAt = Math.floor(Date.now() / 1_000) + INVITE_SECONDS;
@@ -134,19 +139,10 @@ function readyOf(
     name,
     api,
     addresses,
-    swarm: formatFingerprint(key.fingerprint),
-    invite: encodeInvite({ key, name, addresses: reachableFirst(addresses), expiresAt }),
+    swarm: formatFingerprint(desk.ring().anchor.fingerprint),
+    invite: encodeInvite({ ...desk.invitation(), name, addresses: reachableFirst(addresses), expiresAt }),
     models: node.models(),
   };
-}
-
-/** Other machines cannot use our loopback address: it goes last, and is all there is on a machine without a network. */
-function reachableFirst(addresses: readonly string[]): readonly string[] {
-  return addresses.toSorted((left, right) => Number(isLoopback(left)) - Number(isLoopback(right)));
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/');
 }
 
 function banner({ name, api, swarm, models, invite, addresses }: Ready): string {
@@ -172,6 +168,8 @@ async function stopOnSignal(
   if (!json) process.stdout.write('Stopping: running answers finish first. Ctrl-C again ends at once.\n');
   await removeNodeFile(state);
   await node.stop();
+  // Channels of WebRTC do not always say that they closed, and hold the process although nothing is open any more.
+  setTimeout(() => process.exit(0), LINGER_MS).unref();
   return 0;
 }
 

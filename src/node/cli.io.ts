@@ -1,5 +1,5 @@
 /**
- * The command line: `skein up`, `join`, `invite`, `status`, `config print`, `demo`, `simulate`. Flags come from the
+ * The command line: `skein up`, `join`, `invite`, `trust`, `key`, `keys`, `status`, `doctor`, `config print`, `demo`, `simulate`. Flags come from the
  * option table, so that help, configuration and documents agree. Commands are loaded when they run: `skein --help` loads
  * nothing else.
  * Rules: data goes to stdout, messages to stderr; exit codes are 0, 1 (failed), 2 (usage), 69 (unavailable), 78 (settings).
@@ -7,7 +7,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { packageRoot } from '../package-root.io.ts';
-import { flagUsage, OPTION_KEYS, OPTIONS, type OptionSpec } from './config-schema.ts';
+import { addKeyCommands } from './cli-keys-commands.io.ts';
+import { addLookCommands } from './cli-look-commands.io.ts';
+import { addTrustCommands, join } from './cli-trust-commands.io.ts';
+import { flagAttribute, flagUsage, OPTION_KEYS, OPTIONS, type OptionSpec } from './config-schema.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -55,22 +58,17 @@ function createProgram(done: (exitCode: number) => void): Command {
     },
   );
   nodeCommand(program, 'join', 'start a node in the swarm of an invite link')
-    .argument('<link>', 'what `skein invite` printed on a node of the swarm')
-    .action(async (link: string, _, command: Command) => {
-      done(
-        await (
-          await import('./cli-up.io.ts')
-        ).up({ flags: flagsOf(command), version: version(), json: isJson(command), link }),
-      );
+    .argument('[link]', 'what `skein invite` printed; without it, or with -, it is read from stdin')
+    .option('--file <path>', 'read the link from a file')
+    .option('--force', 'leave the swarm that this machine is in')
+    .option('--no-start', 'join, and start no node')
+    .action(async (link: string | undefined, _, command: Command) => {
+      done(await join(link, command, { version: version(), flagsOf, isJson }));
     });
-  queryCommand(program, 'invite', 'print a link that lets another machine join').action(async (_, command: Command) => {
-    done(await (await import('./cli-query.io.ts')).invite({ flags: flagsOf(command), json: isJson(command) }));
-  });
-  queryCommand(program, 'status', 'show the nodes, models and requests of the mesh, as this node sees them').action(
-    async (_, command: Command) => {
-      done(await (await import('./cli-query.io.ts')).status({ flags: flagsOf(command), json: isJson(command) }));
-    },
-  );
+  const house = { query: queryCommand, done, flagsOf, isJson };
+  addTrustCommands(program, house);
+  addKeyCommands(program, house);
+  addLookCommands(program, house);
   const config = program.command('config').description('look at the settings of this machine').exitOverride();
   queryCommand(config, 'print', 'print every setting, its value and who said so').action(
     async (_, command: Command) => {
@@ -129,9 +127,14 @@ function withOptions(command: Command, specs: readonly OptionSpec[]): Command {
 /** Only what was written on the command line: defaults are the configuration's business. */
 function flagsOf(command: Command): Readonly<Record<string, unknown>> {
   const given = Object.entries(command.opts()).filter(
-    ([name]) => command.getOptionValueSource(name) === 'cli' && name !== 'json',
+    ([name]) => command.getOptionValueSource(name) === 'cli' && isNodeOption(name),
   );
   return Object.fromEntries(given);
+}
+
+/** The others belong to one command only. */
+function isNodeOption(attribute: string): boolean {
+  return OPTION_KEYS.some((key) => flagAttribute(OPTIONS[key]) === attribute);
 }
 
 function isJson(command: Command): boolean {

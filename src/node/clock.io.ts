@@ -5,6 +5,7 @@
  * Source: nodejs/node#47724; the uptime has a resolution of 10 ms and is read at most every `UPTIME_CHECK_MS`.
  */
 import { uptime } from 'node:os';
+import type { PlaneClock } from '../inference/alarm.ts';
 
 const UPTIME_CHECK_MS = 200;
 
@@ -26,4 +27,24 @@ export class Clock {
     }
     return fineMs - this.#startedMs + this.#sleptMs;
   }
+}
+
+/** That clock with timers, which keep no process alive. */
+export function timersOf(clock: Clock): PlaneClock {
+  return {
+    nowMs: () => clock.nowMs(),
+    after: (delayMs, call) => {
+      const timer = setTimeout(call, delayMs).unref();
+      return () => clearTimeout(timer);
+    },
+    soon: (call) => queueMicrotask(call),
+  };
+}
+
+/** Waits for the work, or for so long. */
+export async function withLimit(work: Promise<void> | undefined, limitMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }

@@ -7,7 +7,6 @@ import { unreachable } from '../assert.ts';
 import { parseUpstreamUrl } from '../inference/upstream-request.ts';
 import { INFERENCE } from '../params.ts';
 import {
-  type NodeOptions,
   OPTION_KEYS,
   OPTIONS,
   type OptionKey,
@@ -16,6 +15,7 @@ import {
   type TextForm,
   UPSTREAM_SLOTS_DEFAULT,
 } from './config-schema.ts';
+import type { NodeOptions } from './node-options.ts';
 
 export type Checked =
   { readonly type: 'fits'; readonly value: unknown } | { readonly type: 'wrong'; readonly message: string };
@@ -108,6 +108,10 @@ const FORMS: Readonly<Record<TextForm, { readonly pattern: RegExp; readonly expe
   origin: {
     pattern: /^https?:\/\/[A-Za-z0-9._[\]:-]{1,260}$/,
     expected: 'an origin such as https://chat.example (no path, no slash at the end)',
+  },
+  node: {
+    pattern: /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/,
+    expected: 'the id of a node (12D3KooW...), as `skein status --json` shows it',
   },
   'key-hash': {
     pattern: /^[0-9a-f]{64}$/,

@@ -5,59 +5,12 @@
  * An option named `api.port` in the file is `--api-port` as a flag and `SKEIN_API_PORT` in the environment; lists are
  * repeated flags, comma-separated in the environment. Only data here, so that `skein --help` starts without a schema library.
  */
-
-/** An OpenAI-compatible server that this node offers to the mesh. */
-export interface UpstreamOptions {
-  /** How errors and the model list call it. */
-  readonly name: string;
-  /** Base URL up to and including the version ("http://127.0.0.1:11434/v1"). */
-  readonly url: string;
-  /** Where its key is read from; a key itself never stands in a config file that people share. */
-  readonly apiKeyFile?: string | undefined;
-  readonly apiKeyEnv?: string | undefined;
-  /** Requests it serves at once. */
-  readonly slots: number;
-  /** Prompt + answer, where the upstream does not say. */
-  readonly contextTokens?: number | undefined;
-  /** Only these of its models; absent = all. */
-  readonly models?: readonly string[] | undefined;
-}
-
-/** All options of a node, after defaults. `undefined` = not set, the reader has its own answer. */
-export interface NodeOptions {
-  readonly home: string | undefined;
-  readonly config: string | undefined;
-  readonly name: string;
-  readonly listen: readonly string[];
-  readonly bootstrap: readonly string[];
-  readonly mdns: boolean;
-  readonly swarmKeyFile: string | undefined;
-  readonly apiHost: string;
-  readonly apiPort: number;
-  readonly apiKeyHashes: readonly string[];
-  readonly apiAllowedHosts: readonly string[];
-  readonly apiAllowedOrigins: readonly string[];
-  readonly insecureNoAuth: boolean;
-  readonly modelsDirectory: string | undefined;
-  readonly modelsPaths: readonly string[];
-  readonly defaultModel: boolean;
-  readonly engineThreads: number;
-  readonly engineSlots: number;
-  readonly engineContextTokensMax: number;
-  readonly tokensPerSecondMax: number;
-  readonly upstreams: readonly UpstreamOptions[];
-  readonly drainTimeoutMs: number;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
-}
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-export const LOG_FORMATS = ['auto', 'human', 'json'] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
+import { ADMISSION_MODES } from '../discovery/admission-mode.ts';
+import { SANDBOX_MODES } from '../inference/llama/sandbox.ts';
+import { LOG_FORMATS, LOG_LEVELS, type NodeOptions } from './node-options.ts';
 
 /** What one word of a list or a text must look like. */
-export type TextForm = 'any' | 'path' | 'name' | 'address' | 'host' | 'origin' | 'key-hash';
+export type TextForm = 'any' | 'path' | 'name' | 'address' | 'host' | 'origin' | 'key-hash' | 'node';
 
 export type OptionKind =
   | { readonly type: 'text'; readonly form: TextForm }
@@ -130,6 +83,38 @@ export const OPTIONS: { readonly [Key in keyof NodeOptions]: OptionSpec<NodeOpti
     help: 'find the nodes of this swarm on the local network',
     source: 'requirement: two machines on one network meet without settings',
   },
+  announce: {
+    toml: 'announce',
+    flag: '--announce',
+    kind: { type: 'list', form: 'address', itemsMax: 8 },
+    default: [],
+    help: 'multiaddr where nodes outside reach this one, when it cannot find that out; it then relays for members',
+    source: 'requirement: a forwarded port is known to nobody but its owner',
+  },
+  relay: {
+    toml: 'relay',
+    flag: '--relay',
+    kind: SWITCH,
+    default: true,
+    help: 'relay between members that cannot reach each other, when this node can be reached from outside',
+    source: 'requirement: every reachable member helps',
+  },
+  webrtc: {
+    toml: 'webrtc',
+    flag: '--webrtc',
+    kind: SWITCH,
+    default: true,
+    help: 'connect directly through home routers (WebRTC); loaded when a relayed path can be replaced',
+    source: 'measured: the only way through two endpoint-independent NATs (docs/decisions)',
+  },
+  upnp: {
+    toml: 'upnp',
+    flag: '--upnp',
+    kind: SWITCH,
+    default: true,
+    help: 'ask the home router to forward the mesh port (UPnP)',
+    source: 'copied: Syncthing asks by default',
+  },
   swarmKeyFile: {
     toml: 'swarm-key-file',
     flag: '--swarm-key-file',
@@ -137,6 +122,30 @@ export const OPTIONS: { readonly [Key in keyof NodeOptions]: OptionSpec<NodeOpti
     default: undefined,
     help: 'swarm key to use (default: swarm.key in the config directory)',
     source: 'requirement: possession of this key is membership',
+  },
+  admissionMode: {
+    toml: 'admission.mode',
+    flag: '--admission-mode',
+    kind: { type: 'choice', choices: ADMISSION_MODES },
+    default: 'open',
+    help: 'who is let in of those that hold the key: all, those on a list, or those with a certificate of the owner',
+    source: 'requirement: two machines meet without settings; the owner can ask for more (`skein trust mode`)',
+  },
+  admissionAllow: {
+    toml: 'admission.allow',
+    flag: '--admission-allow',
+    kind: { type: 'list', form: 'node', itemsMax: 256 },
+    default: [],
+    help: 'id of a node that is let in where admission is by list, besides those that the owner trusts',
+    source: 'requirement: a list without an owner key is possible',
+  },
+  admissionDeny: {
+    toml: 'admission.deny',
+    flag: '--admission-deny',
+    kind: { type: 'list', form: 'node', itemsMax: 256 },
+    default: [],
+    help: 'id of a node that this one has nothing to do with, whatever else holds',
+    source: 'requirement: a machine can be kept out from here without an owner key',
   },
   apiHost: {
     toml: 'api.host',
@@ -234,6 +243,14 @@ export const OPTIONS: { readonly [Key in keyof NodeOptions]: OptionSpec<NodeOpti
     default: 8_192,
     help: 'longest prompt + answer of one request, where the model could do more',
     source: 'guess: fits most chats and keeps the memory of four slots small',
+  },
+  engineSandbox: {
+    toml: 'engine.sandbox',
+    flag: '--sandbox',
+    kind: { type: 'choice', choices: SANDBOX_MODES },
+    default: 'auto',
+    help: 'keep model files away from this machine: as far as possible, or require it, or off',
+    source: 'requirement: model files are hostile until shown otherwise',
   },
   tokensPerSecondMax: {
     toml: 'tokens-per-second-max',

@@ -8,10 +8,13 @@ import { access } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { TomlError, parse } from 'smol-toml';
+import { parseKeys } from '../api/key-record.ts';
 import { errorCode, fileErrorReason } from '../file-error.ts';
 import { makeDirectory } from '../make-directory.io.ts';
+import { keyFilePath } from './key-file.io.ts';
 import { type Config, EXIT_CONFIG, mergeConfig } from './config.ts';
-import { type NodeOptions, OPTIONS, type OptionKey, environmentName, flagAttribute } from './config-schema.ts';
+import { OPTIONS, type OptionKey, environmentName, flagAttribute } from './config-schema.ts';
+import type { NodeOptions } from './node-options.ts';
 import { type Paths, resolvePaths } from './paths.ts';
 
 export interface LoadedConfig extends Config {
@@ -60,6 +63,7 @@ export function loadConfig(input: LoadInput): LoadedConfig | UnusableConfig {
     flags,
     environment,
     file: read.type === 'read' ? read : undefined,
+    hasApiKeys: hasApiKeys(keyFilePath(paths.state)),
     machine: { name: machineName(input.hostName ?? hostname()), modelsDirectory: paths.models },
   });
   if (merged.type === 'invalid') return unusable(merged.problems.map(({ message }) => message));
@@ -145,6 +149,16 @@ function unreadable(path: string, detail: string): TomlRead {
 
 function unusable(problems: readonly string[]): UnusableConfig {
   return { type: 'unusable', exitCode: EXIT_CONFIG, problems };
+}
+
+/** What cannot be read has keys that nobody knows: the node then lets nobody in, and says why. */
+function hasApiKeys(path: string): boolean {
+  try {
+    const parsed = parseKeys(readFileSync(path, 'utf8'));
+    return parsed.type === 'damaged' || parsed.keys.length > 0;
+  } catch (error) {
+    return errorCode(error) !== 'ENOENT';
+  }
 }
 
 /** A host name is not always one of our names: cut and cleaned, never empty. */

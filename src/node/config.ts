@@ -7,7 +7,6 @@
 import { unreachable } from '../assert.ts';
 import { checkValue, isNodeOptions } from './config-check.ts';
 import {
-  type NodeOptions,
   OPTION_KEYS,
   OPTIONS,
   type OptionKey,
@@ -17,6 +16,7 @@ import {
   environmentName,
   flagAttribute,
 } from './config-schema.ts';
+import type { NodeOptions } from './node-options.ts';
 
 /** The exit code of a node that cannot use its settings. Source: spec: EX_CONFIG of sysexits.h. */
 export const EXIT_CONFIG = 78;
@@ -51,6 +51,8 @@ export interface ConfigSources {
   readonly file: { readonly path: string; readonly content: Readonly<Record<string, unknown>> } | undefined;
   /** Defaults that only the machine knows: its name, its directories. */
   readonly machine: Partial<NodeOptions>;
+  /** There are keys beside those of the settings: `skein keys create` made them. */
+  readonly hasApiKeys?: boolean;
 }
 
 interface Found {
@@ -77,7 +79,7 @@ export function mergeConfig(sources: ConfigSources): ConfigResult {
     origins[key] = origin;
   }
   if (problems.length === 0 && isNodeOptions(values) && hasOrigins(origins)) {
-    const exposed = findExposed(values, origins);
+    const exposed = sources.hasApiKeys === true ? undefined : findExposed(values, origins);
     if (exposed === undefined) return { type: 'config', config: { options: values, origins }, warnings };
     problems.push(exposed);
   }
@@ -206,7 +208,7 @@ function findUnknown(
 function findExposed(options: NodeOptions, origins: Config['origins']): ConfigProblem | undefined {
   if (isLoopbackHost(options.apiHost) || options.insecureNoAuth || options.apiKeyHashes.length > 0) return undefined;
   const message =
-    `expected a key for an API that other machines can reach, got none: add api.key-hashes, ` +
+    `expected a key for an API that other machines can reach, got none: make one with \`skein keys create <name>\`, ` +
     `or use --insecure-no-auth if everyone who reaches ${options.apiHost} may use it`;
   return problem(origins.apiHost, OPTIONS.apiHost, message);
 }

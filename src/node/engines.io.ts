@@ -6,11 +6,15 @@
 import { readFile } from 'node:fs/promises';
 import type { ModelId } from '../ids.ts';
 import { DEFAULT_MODEL_ID } from '../inference/default-model.ts';
+import type { Grammars } from '../inference/answer-format.ts';
 import { EngineSet } from '../inference/engine-set.ts';
 import { LlamaEngine } from '../inference/llama/llama-engine.io.ts';
+import { probeSandbox } from '../inference/llama/sandbox.io.ts';
+import { planSandbox, sandboxText } from '../inference/llama/sandbox.ts';
 import { openModelStore } from '../inference/model-store.io.ts';
+import type { StoredModel } from '../inference/stored-model.ts';
 import { createUpstreamEngine, type UpstreamEngine } from '../inference/upstream.io.ts';
-import type { NodeOptions, UpstreamOptions } from './config-schema.ts';
+import type { NodeOptions, UpstreamOptions } from './node-options.ts';
 import type { Paths } from './paths.ts';
 
 /** Models up to this size together are loaded at the start, larger ones at their first use. Source: guess: a second of disk. */
@@ -20,12 +24,16 @@ export interface EnginesOptions {
   readonly options: NodeOptions;
   readonly paths: Paths;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What came of the clients' schemas; the API's as well. */
+  readonly grammars: Grammars;
   readonly onModelsChanged: () => void;
   readonly onMessage: (level: 'info' | 'warn', message: string) => void;
 }
 
 export interface Engines {
   readonly set: EngineSet;
+  /** What stands between model files and this machine, and why not more. */
+  readonly sandbox: { readonly layers: string; readonly problem?: string };
   close(): Promise<void>;
 }
 
@@ -33,9 +41,11 @@ export async function openEngines({
   options,
   paths,
   environment,
+  grammars,
   onModelsChanged,
   onMessage,
 }: EnginesOptions): Promise<Engines> {
+  const probing = probeSandbox();
   const stored = await openModelStore({
     modelsDirectory: options.modelsDirectory ?? paths.models,
     extraPaths: options.modelsPaths,
@@ -44,7 +54,11 @@ export async function openEngines({
     onHashing: (path, sizeBytes) =>
       onMessage('info', `reading ${path} once to know its digest (${Math.round(sizeBytes / 1e6)} MB)`),
   });
-  const files = options.defaultModel ? stored : stored.filter(({ model }) => model !== DEFAULT_MODEL_ID);
+  const probe = await probing;
+  const plan = planSandbox(options.engineSandbox, probe);
+  const offered = options.defaultModel ? stored : stored.filter(({ model }) => model !== DEFAULT_MODEL_ID);
+  const files = plan.type === 'plan' ? offered : offered.map((model) => withProblem(model, plan.reason));
+  const layers = plan.type === 'plan' ? plan.layers : [];
   const told = new Map<ModelId, string | undefined>();
   const tellProblems = (
     models: readonly { readonly model: ModelId; readonly problem?: string | undefined }[],
@@ -62,6 +76,8 @@ export async function openEngines({
     slots: options.engineSlots,
     contextTokens: options.engineContextTokensMax,
     ...(options.engineThreads > 0 ? { maxThreads: options.engineThreads } : {}),
+    sandbox: { layers, probe },
+    grammars,
     preload: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= PRELOAD_BYTES_MAX,
     onModelsChanged: () => {
       tellProblems(engines.llama?.models() ?? []);
@@ -70,17 +86,24 @@ export async function openEngines({
   });
   engines.llama = llama;
   const upstreams = await Promise.all(
-    options.upstreams.map(async (upstream) => openUpstream(upstream, { environment, onModelsChanged, onMessage })),
+    options.upstreams.map(async (upstream) =>
+      openUpstream(upstream, { environment, grammars, onModelsChanged, onMessage }),
+    ),
   );
   return {
     set: new EngineSet([llama, ...upstreams]),
+    sandbox: { layers: sandboxText(layers), ...('problem' in plan ? { problem: plan.problem } : {}) },
     close: async () => {
       await Promise.all([llama.close(), ...upstreams.map(async (upstream) => upstream.close())]);
     },
   };
 }
 
-type UpstreamContext = Pick<EnginesOptions, 'environment' | 'onModelsChanged' | 'onMessage'>;
+function withProblem(model: StoredModel, problem: string): StoredModel {
+  return { ...model, state: 'failed', problem: model.problem ?? `${model.model} is not served: ${problem}` };
+}
+
+type UpstreamContext = Pick<EnginesOptions, 'environment' | 'grammars' | 'onModelsChanged' | 'onMessage'>;
 
 async function openUpstream(upstream: UpstreamOptions, context: UpstreamContext): Promise<UpstreamEngine> {
   const { name, url, slots, contextTokens, models } = upstream;
@@ -92,6 +115,7 @@ async function openUpstream(upstream: UpstreamOptions, context: UpstreamContext)
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(models === undefined ? {} : { models }),
+    grammars: context.grammars,
     onModelsChanged: context.onModelsChanged,
     onProblem: (problem) => {
       if (problem === undefined) context.onMessage('info', `upstream ${name} answers again`);

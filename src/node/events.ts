@@ -15,7 +15,8 @@ export type Input =
   | { readonly type: 'woke' }
   // Connections and what comes over them. A node is named here only after its membership proof.
   | { readonly type: 'connection-opened'; readonly node: NodeId; readonly address: string }
-  | { readonly type: 'connection-lost'; readonly node: NodeId }
+  /** `isRefused`: it does not admit this node, and said so. */
+  | { readonly type: 'connection-lost'; readonly node: NodeId; readonly isRefused?: boolean }
   | { readonly type: 'dial-failed'; readonly address: string; readonly reason: string }
   /** Any byte from a member: heartbeat, token, gossip. */
   | { readonly type: 'heard'; readonly node: NodeId }
@@ -60,6 +61,8 @@ export type Input =
       readonly node: NodeId;
       /** Tokens it produced. */ readonly tokens: number;
       readonly outcome: TryOutcome;
+      /** Hashes of the growing beginnings of what it read and wrote (`prompt-prefixes.ts`); absent = nobody asked for them. */
+      readonly prefixes?: readonly string[];
     }
   /** The ranked list is used up or out of date (an answer must go on elsewhere): place again without `excluded`. */
   | { readonly type: 'replan-wanted'; readonly requestId: RequestId; readonly excluded: readonly NodeId[] }
@@ -98,6 +101,8 @@ export interface RequestSummary {
   readonly promptHead: string;
   readonly promptBytes: number;
   readonly answerTokens: number;
+  /** Keyed hashes of the prompt's growing beginnings (`prompt-prefixes.ts`); absent = not to be recognised. */
+  readonly prefixes?: readonly string[];
 }
 
 export interface OpenSummary {

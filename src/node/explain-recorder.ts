@@ -7,6 +7,7 @@ import { ExplainStore } from '../api/explain-store.ts';
 import type { ExplainRecord, ExplainTry } from '../api/explain-record.ts';
 import type { Failure } from '../errors.ts';
 import type { NodeId, RequestId } from '../ids.ts';
+import { recordedFailure } from './recorded-failure.ts';
 import type { DispatchPlan, Effect, Input, TryOutcome } from './events.ts';
 
 /** Tries kept of one request. Source: guess: every failover there may be, several times over. */
@@ -96,7 +97,7 @@ export class ExplainRecorder {
   }): void {
     this.#change(requestId, (record) => {
       const index = record.tries.findLastIndex((attempt) => attempt.node === node && attempt.outcome === 'running');
-      const why = outcome.type === 'failed' ? { why: outcome.failure.message } : {};
+      const why = outcome.type === 'failed' ? { why: recordedFailure(outcome.failure).message } : {};
       const tries = record.tries.map((attempt, at) =>
         at === index ? { ...attempt, tokens, outcome: outcome.type, ...why } : attempt,
       );
@@ -122,7 +123,7 @@ export class ExplainRecorder {
       ...record,
       result,
       endedAfterMs,
-      ...(failure === undefined ? {} : { failure }),
+      ...(failure === undefined ? {} : { failure: recordedFailure(failure) }),
     }));
   }
 

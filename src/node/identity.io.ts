@@ -36,17 +36,37 @@ export type LoadedIdentity =
 
 /** The key in `stateDirectory`, made if there is none. */
 export async function loadIdentity(stateDirectory: string): Promise<LoadedIdentity> {
-  const path = join(stateDirectory, 'node.key');
+  return createIdentityFile({ path: join(stateDirectory, 'node.key'), what: 'node key' });
+}
+
+export interface KeyFile {
+  readonly path: string;
+  /** How messages call it: a node and the owner of a swarm have keys of one kind. */
+  readonly what: string;
+}
+
+/** The key in a file, made if there is none. */
+export async function createIdentityFile(file: KeyFile): Promise<LoadedIdentity> {
+  const { path, what } = file;
   try {
-    const existing = await readKey(path);
+    const existing = await readKey(file);
     if (existing !== undefined) return existing;
     const fresh = await generateKeyPair('Ed25519');
     if (await createFile(path, privateKeyToProtobuf(fresh)))
       return { type: 'loaded', identity: identityOf(fresh), created: true };
     // Another process was faster: its key is the node's. Nothing to read where something is: a link that leads nowhere.
-    return (await readKey(path)) ?? refused(`${path}: cannot use the node key: ${danglingLinkProblem(path)}`);
+    return (await readKey(file)) ?? refused(`${path}: cannot use the ${what}: ${danglingLinkProblem(path)}`);
   } catch (error) {
-    return refused(`${path}: cannot use the node key: ${keyFileProblem(path, error)}`);
+    return refused(`${path}: cannot use the ${what}: ${keyFileProblem(path, error)}`);
+  }
+}
+
+/** The key in a file; undefined when there is none. */
+export async function loadIdentityFile(file: KeyFile): Promise<LoadedIdentity | undefined> {
+  try {
+    return await readKey(file);
+  } catch (error) {
+    return refused(`${file.path}: cannot use the ${file.what}: ${keyFileProblem(file.path, error)}`);
   }
 }
 
@@ -113,18 +133,20 @@ function importKey(node: NodeId): KeyObject | undefined {
 }
 
 /** Undefined when there is none. */
-async function readKey(path: string): Promise<LoadedIdentity | undefined> {
+async function readKey({ path, what }: KeyFile): Promise<LoadedIdentity | undefined> {
   const handle = await openExisting(path);
   if (handle === undefined) return undefined;
   try {
     const file = await handle.stat();
     // Before its mode: a directory is no key with the wrong permissions.
-    if (file.isDirectory()) return refused(`${path}: cannot use the node key: ${keyDirectoryProblem(path)}`);
+    if (file.isDirectory()) return refused(`${path}: cannot use the ${what}: ${keyDirectoryProblem(path)}`);
     if (process.platform !== 'win32' && (file.mode & 0o077) !== 0)
-      return refused(`${path}: others can read or change the node key; run: chmod 600 ${path}`);
-    if (file.size > KEY_FILE_BYTES_MAX) return refused(damaged(path));
+      return refused(`${path}: others can read or change the ${what}; run: chmod 600 ${path}`);
+    if (file.size > KEY_FILE_BYTES_MAX) return refused(damaged({ path, what }));
     const key = parseKey(await handle.readFile());
-    return key === undefined ? refused(damaged(path)) : { type: 'loaded', identity: identityOf(key), created: false };
+    return key === undefined
+      ? refused(damaged({ path, what }))
+      : { type: 'loaded', identity: identityOf(key), created: false };
   } finally {
     await handle.close();
   }
@@ -160,8 +182,8 @@ async function openExisting(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-function damaged(path: string): string {
-  return `${path}: not an Ed25519 node key; move it away to get a new identity`;
+function damaged({ path, what }: KeyFile): string {
+  return `${path}: not an Ed25519 ${what}; move it away to get a new identity`;
 }
 
 function refused(message: string): LoadedIdentity {

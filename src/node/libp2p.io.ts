@@ -1,43 +1,44 @@
 /**
  * How is libp2p put together so that only members meet? TCP under the swarm key, Noise, yamux, identify, gossip, and in
- * front of every protocol the membership proof, which is registered before everything else. What libp2p would decide by
- * itself is switched off: its monitor closes healthy connections on lossy paths (liveness is ours), its discovery stores
- * strangers (the address book is ours), its tags redial (our back-off does). There is no network without a swarm key:
- * libp2p itself would start a public one without a word.
- * Limits: connections, streams per protocol, connections in upgrade, time of each step.
- * Source: measured settings ("Settings that matter", "idle sockets" in docs/decisions).
+ * front of every protocol the membership proof, which is registered before everything else; relays and WebRTC behind the
+ * same proof. libp2p's discovery would store strangers: the address book is ours, and so are dials and the choice of the
+ * path. There is no network without a swarm key: libp2p itself would start a public one without a word.
+ * Limits: connections, streams per protocol, connections in upgrade, time of each step (`libp2p-settings.io.ts`).
  */
-import type { Connection, ConnectionGater, Libp2p, Topology } from '@libp2p/interface';
+import type { Connection, ConnectionGater, Libp2p } from '@libp2p/interface';
 import type { GossipSub } from '@libp2p/gossipsub';
-import { identify, type Identify } from '@libp2p/identify';
+import { identify, identifyPush, type Identify, type IdentifyPush } from '@libp2p/identify';
 import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
-import { multiaddr } from '@multiformats/multiaddr';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
+import { type Admission, openAdmission } from '../discovery/admission.ts';
+import { type KeyRing, ringOf } from '../discovery/key-ring.ts';
 import { mdnsDiscovery, type MdnsService } from '../discovery/mdns.io.ts';
-import { Membership, type MembershipOptions } from '../discovery/membership.io.ts';
+import type { MembershipComponents } from '../discovery/membership-entry.io.ts';
+import { Membership } from '../discovery/membership.io.ts';
+import { PathTable } from '../discovery/path-table.io.ts';
 import { PendingLimit } from '../discovery/pending-limit.io.ts';
-import { swarmProtector } from '../discovery/protector.io.ts';
+import { RingProtector } from '../discovery/protector.io.ts';
+import { ReachKeeper, type ReachComponents, type ReachSettings } from '../discovery/reachability.io.ts';
 import { SpareDials } from '../discovery/spare-dials.ts';
+import { gossipTopicOf, mdnsServiceTagOf } from '../discovery/swarm-anchor.ts';
 import { SwarmKey } from '../discovery/swarm-key.ts';
+import { hostOf, pathKindOf } from '../discovery/transports.ts';
+import { reasonOf } from '../errors.ts';
 import { GossipChannel, gossipService } from '../gossip/channel.io.ts';
 import { type NodeId, parseNodeId } from '../ids.ts';
+import { GOSSIP } from '../params.ts';
 import type { Identity } from './identity.io.ts';
-import type { DialResult, Network, NetworkEvents, NetworkStream, StreamOptions } from './network.ts';
-import { thriftyNoise, thriftyProtector, thriftyStream } from './thrifty-libp2p.io.ts';
-
-/** Source: measured: one stream's writes then stay below what pnet's cipher can take, and bulk keeps its speed. */
-const STREAM_WINDOW_BYTES = 262_144;
-const STREAMS_PER_CONNECTION_MAX = 1_024;
-/** Per protocol and connection. Source: guess: one long-lived stream is the rule, large bodies get their own. */
-const STREAMS_PER_PROTOCOL_MAX = 256;
-const DIAL_MS_MAX = 10_000;
-/** A peer with another swarm key never answers in a way that can be read: this ends it. Source: guess: 2 lost SYNs are more. */
-const DIAL_ADDRESS_MS_MAX = 2_500;
+import { Libp2pNetwork } from './libp2p-network.io.ts';
+import { libp2pSettings } from './libp2p-settings.io.ts';
+import type { Network, NetworkEvents } from './network.ts';
+import { thriftyProtector } from './thrifty-libp2p.io.ts';
 
 export interface NetworkOptions {
   readonly identity: Identity;
   readonly swarmKey: SwarmKey;
+  /** The keys in use and who is admitted, as they change. Default: that key, and it is enough. */
+  readonly trust?: NetworkTrust;
   /** Multiaddrs, e.g. "/ip4/0.0.0.0/tcp/0". */
   readonly listen: readonly string[];
   /** Addresses under which others reach this node besides those of its interfaces. */
@@ -52,27 +53,35 @@ export interface NetworkOptions {
   readonly connectionsMax?: number;
   /** Connections of one host in upgrade at once. Default 4. Source: measured (`pending-limit.io.ts`). */
   readonly pendingPerHostMax?: number;
+  /** Relays and WebRTC. Default: relay for members when reachable, WebRTC when it is needed. */
+  readonly reach?: Partial<Omit<ReachSettings, 'announce' | 'listenLazily' | 'addressesMax'>>;
+}
+
+export interface NetworkTrust {
+  readonly ring: () => KeyRing;
+  readonly admission: Admission;
 }
 
 /** Starts listening. Rejects with a clear message when it cannot, e.g. because the port is in use. */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
   // Types can be got around by a caller in plain JavaScript; a public node must be impossible.
   if (!(options.swarmKey instanceof SwarmKey)) throw new Error('refusing to start without a swarm key');
-  const limit = new PendingLimit(options.pendingPerHostMax ?? 4);
-  const parts = await assemble(options, limit);
-  const network = new Libp2pNetwork(options, parts, limit);
+  const parts = await new Assembly(options).create();
+  const network = new Libp2pNetwork(options.identity.node, parts, options.events);
   try {
     await parts.libp2p.start();
   } catch (error) {
     throw new Error(`cannot listen on ${options.listen.join(', ')}: ${listenReason(error)}`, { cause: error });
   }
   parts.channel.subscribe();
+  parts.reach.start();
   return network;
 }
 
 type Services = {
   membership: Membership;
   identify: Identify;
+  identifyPush: IdentifyPush;
   pubsub: GossipSub;
   mdns?: MdnsService;
 };
@@ -81,209 +90,195 @@ interface Parts {
   readonly libp2p: Libp2p<Services>;
   readonly membership: Membership;
   readonly channel: GossipChannel;
-  readonly spares: SpareDials;
+  readonly paths: PathTable;
+  readonly reach: ReachKeeper;
+  readonly limit: PendingLimit;
 }
 
-async function assemble(options: NetworkOptions, limit: PendingLimit): Promise<Parts> {
-  const { swarmKey, events, mdns } = options;
-  let registrar: { getTopologies(protocol: string): Topology[] } | undefined;
-  const spares = new SpareDials((node) => membership.connections(node).length > 0);
-  const topic = swarmKey.gossipTopic();
-  const libp2p = await createLibp2p<Services>({
-    start: false,
-    privateKey: options.identity.privateKey,
-    addresses: { listen: [...options.listen], appendAnnounce: [...(options.announce ?? [])] },
-    transports: [tcp()],
-    connectionProtector: thriftyProtector(swarmProtector(swarmKey)),
-    connectionEncrypters: [thriftyNoise()],
-    streamMuxers: [
-      yamux({
-        maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
-        maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
-        streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES },
-      }),
-    ],
-    connectionGater: gaterOf(limit, spares),
-    connectionMonitor: { enabled: false },
-    connectionManager: {
-      maxConnections: options.connectionsMax ?? 512,
-      inboundUpgradeTimeout: 2_000,
-      maxIncomingPendingConnections: 128,
-      inboundConnectionThreshold: 100,
-      dialTimeout: DIAL_MS_MAX,
-      addressDialTimeout: DIAL_ADDRESS_MS_MAX,
-      reconnectRetries: 0,
-    },
-    services: {
-      // First: its listener must see each connection before any other service does.
-      membership: (components) => {
-        registrar = components.registrar;
-        return new Membership(
-          components,
-          membershipOptions(options, () => channel),
-        );
-      },
-      identify: identify({ runOnLimitedConnection: true }),
-      pubsub: gossipService(topic),
-      ...(mdns === false
-        ? {}
-        : {
-            mdns: mdnsDiscovery({
-              serviceTag: swarmKey.mdnsServiceTag(),
-              loopback: mdns.loopback,
-              onFound: (node, addresses) => events.onAddresses(node, addresses, 'mdns'),
-            }),
-          }),
-    },
-  });
-  const { membership, pubsub } = libp2p.services;
-  if (registrar === undefined) throw new Error('libp2p did not create the membership service');
-  const channel = new GossipChannel(pubsub, registrar, {
-    topic,
-    onMessage: events.onMessage,
-    onProblem: events.onProblem,
-  });
-  return { libp2p, membership, channel, spares };
-}
-
-function gaterOf(limit: PendingLimit, spares: SpareDials): ConnectionGater {
-  return {
-    ...limit.gater(),
-    denyOutboundEncryptedConnection: (peer, { remoteAddr }) =>
-      spares.notice(remoteAddr.toString(), parseNodeId(peer.toString())),
-  };
-}
-
-function membershipOptions(options: NetworkOptions, channel: () => GossipChannel): MembershipOptions {
-  return {
-    memberKey: options.swarmKey.memberKey(),
-    proofTimeoutMs: options.proofTimeoutMs ?? 1_500,
-    ...(options.replacedAfterMs === undefined ? {} : { replacedAfterMs: options.replacedAfterMs }),
-    onConnected: (node, connection) => options.events.onMember(node, connection.remoteAddr.toString()),
-    onLost: (node) => options.events.onMemberLost(node),
-    onStream: (stream, connection, others) => channel().watch(stream, connection, others),
-    onProblem: options.events.onProblem,
-  };
-}
-
-class Libp2pNetwork implements Network {
-  readonly node: NodeId;
-  readonly #parts: Parts;
+/** The parts need each other, and libp2p makes some of them in the middle of its own making. */
+class Assembly {
+  readonly #options: NetworkOptions;
+  readonly #protector: RingProtector;
+  readonly #spares = new SpareDials((node) => this.#membership.connections(node).length > 0);
   readonly #limit: PendingLimit;
+  readonly #paths: PathTable;
+  readonly #reach: ReachKeeper;
+  #created: Membership | undefined;
+  #components: ReachComponents | undefined;
+  #channel: GossipChannel | undefined;
 
-  constructor(options: NetworkOptions, parts: Parts, limit: PendingLimit) {
-    this.node = options.identity.node;
-    this.#parts = parts;
-    this.#limit = limit;
-    parts.libp2p.addEventListener('peer:identify', (event) => {
-      const { peerId, listenAddrs } = event.detail;
-      const node = parseNodeId(peerId.toString());
-      if (node === undefined || listenAddrs.length === 0) return;
-      options.events.onAddresses(node, listenAddrs.map(String), 'identify');
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+    this.#protector = new RingProtector(trustOf(options).ring);
+    this.#limit = new PendingLimit(options.pendingPerHostMax ?? 4, (host) =>
+      this.#paths.paths().some(({ address }) => hostOf(address) === host),
+    );
+    this.#paths = this.#createPaths();
+    this.#reach = this.#createReach();
+  }
+
+  async create(): Promise<Parts> {
+    const options = this.#options;
+    const { anchor } = trustOf(options).ring();
+    const topic = gossipTopicOf(anchor);
+    const libp2p = await createLibp2p<Services>({
+      ...libp2pSettings(options.connectionsMax ?? 512),
+      start: false,
+      privateKey: options.identity.privateKey,
+      addresses: {
+        listen: options.listen.filter((address) => !isLazy(address)),
+        appendAnnounce: [...(options.announce ?? [])],
+      },
+      transports: [tcp(), this.#reach.relayTransport()],
+      connectionProtector: thriftyProtector(this.#protector.create()),
+      connectionGater: this.#gater(),
+      services: {
+        // First: its listener must see each connection before any other service does.
+        membership: (components) => this.#createMembership(components),
+        identify: identify({ runOnLimitedConnection: true }),
+        // A node that finds itself reachable relays from then on: those it met before must hear of it.
+        identifyPush: identifyPush({ runOnLimitedConnection: true }),
+        pubsub: gossipService(topic),
+        ...this.#mdns(mdnsServiceTagOf(anchor)),
+      },
+    });
+    const channel = this.#createChannel(libp2p.services.pubsub, topic);
+    return {
+      libp2p,
+      membership: this.#membership,
+      channel,
+      paths: this.#paths,
+      reach: this.#reach,
+      limit: this.#limit,
+    };
+  }
+
+  get #membership(): Membership {
+    if (this.#created === undefined) throw new Error('libp2p did not create the membership service');
+    return this.#created;
+  }
+
+  #createMembership(components: MembershipComponents & ReachComponents): Membership {
+    const { events, proofTimeoutMs, replacedAfterMs } = this.#options;
+    this.#components = components;
+    this.#reach.attach(components);
+    this.#created = new Membership(components, {
+      admission: trustOf(this.#options).admission,
+      proofTimeoutMs: proofTimeoutMs ?? 1_500,
+      ...(replacedAfterMs === undefined ? {} : { replacedAfterMs }),
+      onConnected: (node, connection) => events.onMember(node, connection.remoteAddr.toString()),
+      onLost: (node) => {
+        this.#reach.memberLost(node);
+        events.onMemberLost(node);
+      },
+      onPathOpened: (node, connection, rttMs) => this.#paths.opened(node, connection, rttMs),
+      onPathClosed: (_node, connection) => this.#paths.closed(connection),
+      onStream: (stream, connection, others) => {
+        this.#reach.watch(stream, connection);
+        this.#channel?.watch(stream, connection, others);
+      },
+      onProblem: events.onProblem,
+    });
+    return this.#created;
+  }
+
+  #createPaths(): PathTable {
+    const { identity, events } = this.#options;
+    return new PathTable({
+      self: identity.node,
+      membership: () => this.#membership,
+      spares: this.#spares,
+      dialAddress: async (address, signal) => this.#dialWithAnyKey(address, signal),
+      prepare: async (kind) => this.#reach.transports.need(kind),
+      onOpened: (path) => {
+        this.#channel?.prefer(path.node);
+        events.onPathOpened?.(path);
+      },
+      onClosed: (path) => events.onPathClosed?.(path),
     });
   }
 
-  addresses(): readonly string[] {
-    return this.#parts.libp2p.getMultiaddrs().map(String);
+  #createReach(): ReachKeeper {
+    const { identity, listen, announce, reach, events } = this.#options;
+    return new ReachKeeper({
+      self: identity.node,
+      settings: { ...REACH_DEFAULTS, ...reach, announce: announce ?? [], listenLazily: listen.filter(isLazy) },
+      connections: (node) => this.#membership.connections(node),
+      paths: (node) => this.#paths.paths(node),
+      secureHandle: async (...parameters) => this.#membership.secureHandle(...parameters),
+      onChanged: () => events.onOwnAddresses?.(),
+      onProblem: events.onProblem,
+    });
   }
 
-  members(): readonly NodeId[] {
-    return this.#parts.membership.members();
+  #createChannel(pubsub: GossipSub, topic: string): GossipChannel {
+    const { events } = this.#options;
+    if (this.#components === undefined) throw new Error('libp2p did not create the membership service');
+    this.#channel = new GossipChannel(pubsub, this.#components.registrar, {
+      topic,
+      onMessage: events.onMessage,
+      onProblem: events.onProblem,
+      betterThan: (connection) => this.#membership.betterThan(connection),
+    });
+    return this.#channel;
   }
 
-  isConnected(node: NodeId): boolean {
-    return this.#parts.membership.connections(node).length > 0;
+  #mdns(serviceTag: string): { mdns?: ReturnType<typeof mdnsDiscovery> } {
+    const { mdns, events } = this.#options;
+    if (mdns === false) return {};
+    const onFound = (node: NodeId, addresses: readonly string[]): void => events.onAddresses(node, addresses, 'mdns');
+    return { mdns: mdnsDiscovery({ serviceTag, loopback: mdns.loopback, onFound }) };
   }
 
-  async dial(node: NodeId | undefined, addresses: readonly string[]): Promise<DialResult> {
-    const [first = ''] = addresses;
-    const { spares } = this.#parts;
-    try {
-      const targets = addresses.map((address) => multiaddr(withNode(address, node)));
-      if (targets.length === 0) return { type: 'failed', address: first, reason: 'no address' };
-      const signal = AbortSignal.timeout(DIAL_MS_MAX);
-      return await this.#settle(await this.#parts.libp2p.dial(targets, { signal }), first);
-    } catch (error) {
-      const spare = spares.found(addresses);
-      if (spare !== undefined) return { type: 'connected', ...spare };
-      return { type: 'failed', address: first, reason: reasonOf(error) };
-    } finally {
-      spares.forget(addresses);
+  /** WebRTC is greeted over a proven connection, and relays are members: this says so once more, where it costs nothing. */
+  #gater(): ConnectionGater {
+    const isMember = (peer: { toString(): string }): boolean => {
+      const node = parseNodeId(peer.toString());
+      return node !== undefined && this.#membership.connections(node).length > 0;
+    };
+    return {
+      ...this.#limit.gater(),
+      denyInboundEncryptedConnection: (peer, { remoteAddr }) =>
+        pathKindOf(remoteAddr.toString()) === 'webrtc' && !isMember(peer),
+      denyInboundRelayedConnection: (relay) => !isMember(relay),
+      denyOutboundEncryptedConnection: (peer, { remoteAddr }) =>
+        this.#spares.notice(remoteAddr.toString(), parseNodeId(peer.toString())),
+    };
+  }
+
+  /** While the keys of the swarm change: the protector takes the next one where one found nobody. */
+  async #dialWithAnyKey(address: Multiaddr, signal: AbortSignal): Promise<Connection> {
+    if (this.#components === undefined) throw new Error('the network is not up');
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        // eslint-disable-next-line no-await-in-loop
+        return await this.#components.transportManager.dial(address, { signal });
+      } catch (error) {
+        if (attempt >= this.#protector.attempts || signal.aborted) throw error;
+      }
     }
   }
-
-  close(node: NodeId, reason: string): void {
-    for (const connection of this.#parts.membership.connections(node)) connection.abort(new Error(reason));
-  }
-
-  async openStream(node: NodeId, protocol: string, signal: AbortSignal): Promise<NetworkStream> {
-    // The newest is the one that proved last that it carries anything.
-    const connection = this.#parts.membership.connections(node).at(-1);
-    if (connection === undefined) throw new Error(`not connected to ${node}`);
-    const maxOutboundStreams = STREAMS_PER_PROTOCOL_MAX;
-    return thriftyStream(
-      await connection.newStream(protocol, { signal, runOnLimitedConnection: true, maxOutboundStreams }),
-    );
-  }
-
-  async handle(
-    protocol: string,
-    handler: (stream: NetworkStream, from: NodeId) => void | Promise<void>,
-    options: StreamOptions = {},
-  ): Promise<void> {
-    const limits = { maxInboundStreams: STREAMS_PER_PROTOCOL_MAX, maxOutboundStreams: STREAMS_PER_PROTOCOL_MAX };
-    await this.#parts.membership.secureHandle(
-      protocol,
-      async (stream, connection) => {
-        const from = parseNodeId(connection.remotePeer.toString());
-        if (from !== undefined) await handler(thriftyStream(stream), from);
-      },
-      { ...limits, ...options },
-    );
-  }
-
-  publish(bytes: Uint8Array): void {
-    this.#parts.channel.publish(bytes);
-  }
-
-  counters(): Readonly<Record<string, number>> {
-    return Object.fromEntries([
-      ...named('membership', this.#parts.membership.counters()),
-      ...named('gossip', this.#parts.channel.counters()),
-      ['pending-refused', this.#limit.refused],
-    ]);
-  }
-
-  async stop(): Promise<void> {
-    this.#parts.channel.stop();
-    await this.#parts.libp2p.stop();
-  }
-
-  async #settle(connection: Connection, address: string): Promise<DialResult> {
-    if (!(await this.#parts.membership.verdict(connection)))
-      return { type: 'failed', address, reason: 'the remote did not prove its membership' };
-    const node = parseNodeId(connection.remotePeer.toString());
-    return node === undefined
-      ? { type: 'failed', address, reason: 'the remote is no node' }
-      : { type: 'connected', node, address: connection.remoteAddr.toString() };
-  }
 }
 
-function named(prefix: string, counts: Readonly<Record<string, number>>): [string, number][] {
-  return Object.entries(counts).map(([name, count]) => [`${prefix}-${name}`, count]);
+const REACH_DEFAULTS = {
+  relay: 'auto',
+  relayLimits: {},
+  webrtc: true,
+  upnp: false,
+  addressesMax: GOSSIP.addressesPerNodeMax,
+} as const;
+
+/** Listened on once its transport is loaded, after the start. */
+function isLazy(address: string): boolean {
+  return pathKindOf(address) === 'webrtc-direct';
 }
 
-function withNode(address: string, node: NodeId | undefined): string {
-  return node === undefined || address.includes('/p2p/') ? address : `${address}/p2p/${node}`;
+function trustOf({ trust, swarmKey }: NetworkOptions): NetworkTrust {
+  return trust ?? { ring: () => ringOf(swarmKey), admission: openAdmission(swarmKey.memberKey()) };
 }
 
 /** libp2p puts a whole stack and advice for its own users into the message: the one line that says what is wrong. */
 function listenReason(error: unknown): string {
   const text = reasonOf(error);
   return /\b(?:listen )?(E[A-Z]{4,}: [^\n]+)/.exec(text)?.[1] ?? text;
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@
  * is named in an input only after its membership proof; `woke` comes no later than `wakeAtMs`.
  */
 import { AddressBook } from '../discovery/address-book.ts';
+import type { DialReport } from '../discovery/dial-failures.ts';
 import { failure } from '../errors.ts';
 import {
   GossipCore,
@@ -128,6 +129,21 @@ export class Mesh {
     return this.#book.addressesOf(node);
   }
 
+  /** What came of the dials of a node. */
+  dialsOf(node: NodeId): DialReport | undefined {
+    return this.#book.report(node);
+  }
+
+  /** Who is sought and not found: nodes, and bootstrap addresses of nobody known. */
+  unreached(): readonly DialReport[] {
+    return this.#book.unreached();
+  }
+
+  /** When a member's own clock began, on ours; its incarnation is the second of that boot by its calendar, or later. */
+  birthOf(node: NodeId): { readonly incarnation: number; readonly bornAtMs: number } | undefined {
+    return this.#gossip.birthOf(node);
+  }
+
   /** Why placement leaves a member out as a whole, if it does. */
   problemOf(member: GossipMember): string | undefined {
     if (member.capability === undefined) return 'its capability is not known yet';
@@ -163,7 +179,7 @@ export class Mesh {
         this.#gossiped(this.#gossip.step(input, nowMs), nowMs);
         return this.#afterGossip(input, nowMs);
       case 'dial-failed':
-        for (const node of this.#book.dialFailed(input.address, nowMs)) this.#unreachable(node, nowMs);
+        for (const node of this.#book.dialFailed(input.address, nowMs, input.reason)) this.#unreachable(node, nowMs);
         return;
       case 'addresses-found':
         this.#book.learn(input, nowMs);
@@ -251,7 +267,7 @@ export class Mesh {
     if (input.type === 'connection-opened') {
       this.#book.connected(input.node, input.address, nowMs);
       this.#peersChanged = true;
-    } else if (input.type === 'connection-lost') this.#book.lost(input.node, nowMs);
+    } else if (input.type === 'connection-lost') this.#book.lost(input.node, nowMs, input.isRefused);
   }
 
   #gossiped(step: GossipStep, nowMs: number): void {

@@ -13,8 +13,9 @@ import type { Network, NetworkEvents, Verdict } from './network.ts';
 /** Source: guess: the core answers in the same turn, so that only mistakes can pile up. */
 const PENDING_MAX = 1_024;
 
-/** Between two looks at our own addresses. Source: guess: as often as mDNS asks. */
-const ADDRESS_CHECK_MS = 5_000;
+/** Between two looks at our own addresses. Source: guess: connections of an address that is gone are to be renewed within seconds,
+ *  and a look takes a tenth of a millisecond. */
+const ADDRESS_CHECK_MS = 1_000;
 
 type NetworkEffect = Extract<
   Effect,
@@ -45,6 +46,7 @@ export class NetworkPort {
     return {
       onMember: (node, address) => accept({ type: 'connection-opened', node, address }),
       onMemberLost: (node) => accept({ type: 'connection-lost', node }),
+      onOwnAddresses: () => this.checkAddresses(),
       onAddresses: (node, addresses, source) => accept({ type: 'addresses-found', node, addresses, source }),
       onMessage: (bytes, from, judge) => {
         if (this.#judges.size >= PENDING_MAX) return judge('ignore');
@@ -108,7 +110,8 @@ export class NetworkPort {
     void this.#network?.dial(node, addresses).then(
       (result) => {
         if (result.type === 'failed')
-          for (const address of addresses) accept({ type: 'dial-failed', address, reason: result.reason });
+          for (const address of addresses)
+            accept({ type: 'dial-failed', address, reason: result.reasons?.get(address) ?? result.reason });
         // The membership service has told about the first connection of that node. Was there one already, then nobody
         // said that this address is the same node's, and it would be dialled again and again.
         else if (node === undefined) accept({ type: 'connection-opened', node: result.node, address: result.address });

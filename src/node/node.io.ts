@@ -7,32 +7,34 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { ApiServer } from '../api/server.io.ts';
 import { ApiListenError } from '../api/listen.io.ts';
-import type { LiveRequest } from '../api/status.ts';
 import { invariant } from '../assert.ts';
 import { toHex } from '../bytes.ts';
 import { restorePeers, savePeers } from '../discovery/address-book.io.ts';
-import type { SwarmKey } from '../discovery/swarm-key.ts';
+import { primaryOf } from '../discovery/key-ring.ts';
+import { reasonOf } from '../errors.ts';
 import { shortNodeId } from '../ids.ts';
+import { WorkshopGrammars } from '../inference/grammar-workshop.io.ts';
 import { createDataPlane, LINK_PROTOCOL, type DataPlane } from '../inference/data-plane.io.ts';
 import { overMessageStream } from '../inference/link.io.ts';
 import { Prng } from '../prng.ts';
 import { openApi } from './api-door.io.ts';
-import { Clock } from './clock.io.ts';
-import type { NodeOptions } from './config-schema.ts';
+import { boardOf } from './board.io.ts';
+import { Clock, timersOf, withLimit } from './clock.io.ts';
+import type { NodeOptions } from './node-options.ts';
 import { Driver, type DriverPorts } from './driver.io.ts';
 import { openEngines, type Engines } from './engines.io.ts';
 import { ExplainRecorder } from './explain-recorder.ts';
 import { nextIncarnation, persistIncarnation, type Identity } from './identity.io.ts';
 import { createNetwork } from './libp2p.io.ts';
 import { Mesh } from './mesh.ts';
+import { LinkPaths } from './link-paths.io.ts';
 import { NetworkPort } from './network-port.io.ts';
 import type { Network } from './network.ts';
 import type { Paths } from './paths.ts';
-import { StatusBoard } from './status-board.ts';
+import type { StatusBoard } from './status-board.ts';
 import type { Logger } from './telemetry.io.ts';
-
-/** Streams of the link protocol on one connection: one, and its successor while a link moves. Source: guess. */
-const LINK_STREAMS_MAX = 8;
+import { type NodeControl, openControl } from './trust-control.io.ts';
+import type { TrustDesk } from './trust-desk.io.ts';
 
 /** How long the goodbye gets to leave the machine before its connections close. Source: guess: a LAN needs a tenth. */
 const GOODBYE_MS = 150;
@@ -43,7 +45,8 @@ export interface NodeParts {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   readonly identity: Identity;
-  readonly swarmKey: SwarmKey;
+  /** The swarm keys, and who is admitted. */
+  readonly trust: TrustDesk;
   /** True where nobody asked for these listen addresses: then a taken port gives way to any free one. */
   readonly listenIsDefault: boolean;
   readonly apiPortIsDefault: boolean;
@@ -82,37 +85,47 @@ class Node implements RunningNode {
   readonly #parts: NodeParts;
   readonly #clock = new Clock();
   readonly #recorder = new ExplainRecorder();
+  /** One for API and engines: a schema costs the event loop some ten milliseconds. */
+  readonly #grammars = new WorkshopGrammars();
   readonly #networkPort: NetworkPort;
   readonly #dataPlane: DataPlane;
+  readonly #linkPaths: LinkPaths;
   #engines: Engines | undefined;
+  #mesh: Mesh | undefined;
   #driver: Driver | undefined;
   #network: Network | undefined;
   #api: ApiServer | undefined;
+  #forgetKeys: (() => void) | undefined;
   #board: StatusBoard | undefined;
   #apiUrl = '';
+  #control: NodeControl | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    const { log } = parts;
     this.#networkPort = new NetworkPort({
       accept: (input) => {
-        this.#driver?.accept(input);
+        const isRefused = input.type === 'connection-lost' && parts.trust.isRefusedBy(input.node);
+        this.#driver?.accept(isRefused ? { ...input, isRefused } : input);
         if (input.type === 'connection-opened') this.#dataPlane.connectionOpened(input.node);
         if (input.type === 'connection-lost') this.#dataPlane.connectionLost(input.node);
+        if (input.type === 'listening') this.#linkPaths.keeper.networkChanged(input.addresses);
+        if (input.type === 'connection-opened') parts.trust.connected(input.node);
+        if (input.type === 'connection-lost') parts.trust.lost(input.node);
       },
-      onProblem: (where, error) => log.debug({ where, reason: reasonOf(error) }, 'network problem'),
+      onProblem: (where, error) => parts.log.debug({ where, reason: reasonOf(error) }, 'network problem'),
     });
     this.#dataPlane = createDataPlane({
       self: parts.identity.node,
       engineFor: (model) => this.#engines?.set.engineFor(model),
-      openLink: async (node, signal) => {
-        if (this.#network === undefined) throw new Error('the network is not up');
-        return overMessageStream(await this.#network.openStream(node, LINK_PROTOCOL, signal));
-      },
+      openLink: async (node, signal) => this.#linkPaths.openLink(node, signal),
+      redial: async (node) => this.#linkPaths.redial(node),
       report: (input) => this.#driver?.accept(input),
       tokensPerSecondMax: parts.options.tokensPerSecondMax,
+      // Never kept and never told: what was asked here cannot be guessed from it elsewhere.
+      prefixKey: randomBytes(32),
     });
+    this.#linkPaths = this.#createLinkPaths();
   }
 
   get api(): string {
@@ -130,16 +143,22 @@ class Node implements RunningNode {
   async start(): Promise<void> {
     this.#engines = await this.#openEngines();
     const mesh = await this.#createMesh();
-    this.#board = this.#createBoard(mesh);
+    this.#mesh = mesh;
+    this.#board = boardOf(this.#parts, {
+      mesh,
+      engines: () => this.#engines,
+      network: () => this.#network,
+      keeper: this.#linkPaths.keeper,
+      dataPlane: this.#dataPlane,
+    });
     this.#driver = new Driver({ mesh, clock: this.#clock, ports: this.#ports() });
     const network = await this.#listen();
     this.#network = network;
     await this.#networkPort.attach(network);
-    await network.handle(LINK_PROTOCOL, (stream, from) => this.#dataPlane.acceptLink(from, overMessageStream(stream)), {
-      maxInboundStreams: LINK_STREAMS_MAX,
-      maxOutboundStreams: LINK_STREAMS_MAX,
-    });
+    await this.#parts.trust.attach(network, (node) => mesh.addressesOf(node));
+    await this.#linkPaths.attach(network);
     await this.#serveApi();
+    this.#control = await this.#openControl();
     this.#driver.accept({ type: 'models-changed', models: this.#engines.set.models() });
     this.#driver.accept({ type: 'listening', addresses: network.addresses() });
   }
@@ -151,10 +170,19 @@ class Node implements RunningNode {
 
   /** After a start that failed half-way. */
   async abandon(): Promise<void> {
+    this.#forgetKeys?.();
     this.#driver?.stop();
     this.#networkPort.detach();
+    this.#linkPaths.stop();
     this.#dataPlane.close();
-    await Promise.allSettled([this.#api?.close(), this.#network?.stop(), this.#engines?.close()]);
+    await Promise.allSettled([
+      this.#control?.stop(),
+      this.#parts.trust.stop(),
+      this.#api?.close(),
+      this.#network?.stop(),
+      this.#engines?.close(),
+      this.#grammars.close(),
+    ]);
   }
 
   async #stop(): Promise<void> {
@@ -177,20 +205,21 @@ class Node implements RunningNode {
       options,
       paths,
       environment,
+      grammars: this.#grammars,
       onModelsChanged: () => this.#modelsChanged(),
       onMessage: (level, message) => log[level](message),
     });
   }
 
   async #createMesh(): Promise<Mesh> {
-    const { options, paths, version, identity, swarmKey, log } = this.#parts;
+    const { options, paths, version, identity, trust, log } = this.#parts;
     const { peers, warning } = await restorePeers(this.#peersPath());
     if (warning !== undefined) log.warn(warning);
     return new Mesh(
       {
         self: identity.node,
-        swarm: swarmKey.fingerprint,
-        incarnation: await nextIncarnation(paths.state, Date.now() / 1_000),
+        swarm: trust.ring().anchor.fingerprint,
+        incarnation: await nextIncarnation(paths.state, (Date.now() - this.#clock.nowMs()) / 1_000),
         sign: (bytes) => identity.sign(bytes),
         verify: (node, bytes, signature) => identity.verify(node, bytes, signature),
         prng: new Prng(toHex(randomBytes(16))),
@@ -201,20 +230,6 @@ class Node implements RunningNode {
       },
       this.#clock.nowMs(),
     );
-  }
-
-  #createBoard(mesh: Mesh): StatusBoard {
-    const { options, version, identity, swarmKey } = this.#parts;
-    return new StatusBoard({
-      self: identity.node,
-      name: options.name,
-      version,
-      swarm: swarmKey.fingerprint,
-      mesh,
-      engineModels: () => this.#engines?.set.models() ?? [],
-      requests: () => this.#liveRequests(),
-      counters: () => ({ ...this.#network?.counters(), ...this.#dataPlane.counters() }),
-    });
   }
 
   async #listen(): Promise<Network> {
@@ -230,29 +245,62 @@ class Node implements RunningNode {
   }
 
   async #createNetwork(listen: readonly string[]): Promise<Network> {
-    const { options, identity, swarmKey } = this.#parts;
+    const { options, identity, trust } = this.#parts;
+    const swarmKey = primaryOf(trust.ring());
     const mdns = options.mdns ? { loopback: false } : false;
-    return createNetwork({ identity, swarmKey, listen, mdns, events: this.#networkPort.events() });
+    const { announce, webrtc, upnp } = options;
+    const reach = { relay: options.relay ? 'auto' : 'off', webrtc, upnp } as const;
+    const events = { ...this.#networkPort.events(), ...this.#linkPaths.events() };
+    return createNetwork({ identity, swarmKey, trust, listen, announce, mdns, reach, events });
+  }
+
+  #createLinkPaths(): LinkPaths {
+    const { identity, log } = this.#parts;
+    return new LinkPaths({
+      self: identity.node,
+      clock: timersOf(this.#clock),
+      prng: new Prng(toHex(randomBytes(16))),
+      protocol: LINK_PROTOCOL,
+      over: overMessageStream,
+      addressesOf: (node) => this.#mesh?.addressesOf(node) ?? [],
+      plane: () => this.#dataPlane,
+      heard: (node) => this.#driver?.accept({ type: 'heard', node }),
+      onProblem: (where, error) => log.debug({ where, reason: reasonOf(error) }, 'path problem'),
+    });
+  }
+
+  async #openControl(): Promise<NodeControl> {
+    const { options, paths, trust } = this.#parts;
+    return openControl({
+      desk: trust,
+      name: options.name,
+      configDirectory: paths.config,
+      addresses: () => this.addresses,
+      status: () => this.#board?.status(this.#clock.nowMs()),
+    });
   }
 
   async #serveApi(): Promise<void> {
     const { options, version, apiPortIsDefault, log } = this.#parts;
     const board = this.#board;
     invariant(board !== undefined, 'the status board is made before the API');
-    const { api, url } = await openApi({
+    const { api, url, forgetKeys } = await openApi({
       options,
       version,
       portIsDefault: apiPortIsDefault,
       chat: this.#dataPlane,
+      grammars: this.#grammars,
       status: {
         models: () => board.models(this.#clock.nowMs()),
         status: () => board.status(this.#clock.nowMs()),
         request: (requestId) => this.#recorder.get(requestId),
         readiness: () => board.readiness(),
       },
+      stateDirectory: this.#parts.paths.state,
       log,
     });
     this.#api = api;
+    this.#forgetKeys = forgetKeys;
     this.#apiUrl = url;
   }
 
@@ -279,21 +327,6 @@ class Node implements RunningNode {
     };
   }
 
-  #liveRequests(): readonly LiveRequest[] {
-    const { asked, served } = this.#dataPlane.requests();
-    const rows: LiveRequest[] = asked.map(({ requestId, model, node, ageMs, tokens }) => ({
-      requestId,
-      model,
-      side: 'entered',
-      ageMs: Math.round(ageMs),
-      tokens,
-      ...(node === undefined ? {} : { node }),
-    }));
-    for (const { requestId, model, tokens } of served)
-      rows.push({ requestId, model, side: 'served', node: this.#parts.identity.node, tokens });
-    return rows;
-  }
-
   #modelsChanged(): void {
     const models = this.#engines?.set.models();
     if (models !== undefined) this.#driver?.accept({ type: 'models-changed', models });
@@ -302,15 +335,4 @@ class Node implements RunningNode {
   #peersPath(): string {
     return join(this.#parts.paths.state, 'peers.json');
   }
-}
-
-async function withLimit(work: Promise<void> | undefined, limitMs: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, limitMs);
-  await Promise.race([work, promise]);
-  clearTimeout(timer);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

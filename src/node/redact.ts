@@ -1,10 +1,14 @@
 /**
  * What a log record must not show: fields that hold a key, or what a person asked or was answered, are blanked by name, at
  * any depth, whatever put them there. It is the second net: nobody logs such things on purpose, and the swarm key prints
- * as `[secret]` by itself. Limits: text that somebody pasted into a message is not recognised.
+ * as `[secret]` by itself. Links that are keys are blanked inside of texts too, also in the message. Limits: other secrets
+ * that somebody pasted into a text are not recognised.
  */
 
 const HIDDEN = '[secret]';
+
+/** A link that is a key, wherever somebody put it. */
+const LINK = /skein:\/\/(?<kind>join|once)\/\S*/g;
 
 /** Depth to which log records are searched. Source: guess: ours are two deep; what is deeper is not shown at all. */
 const DEPTH_MAX = 6;
@@ -15,6 +19,12 @@ const HIDDEN_FIELDS: ReadonlySet<string> = new Set([
   'apikey',
   'cookie',
   'invite',
+  'link',
+  'memberkey',
+  'memberkeys',
+  'nodekey',
+  'order',
+  'ownerkey',
   'password',
   'privatekey',
   'psk',
@@ -36,7 +46,12 @@ export function redact(record: Readonly<Record<string, unknown>>, depth = 0): Re
   );
 }
 
+export function hideLinks(text: string): string {
+  return text.replaceAll(LINK, `skein://$<kind>/${HIDDEN}`);
+}
+
 function redactValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return hideLinks(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEPTH_MAX) return '[too deep]';
   if (Array.isArray(value)) return value.map((item: unknown) => redactValue(item, depth + 1));

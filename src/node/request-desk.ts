@@ -10,10 +10,12 @@ import { PLACEMENT } from '../params.ts';
 import { explain } from '../placement/explain.ts';
 import { Observations } from '../placement/observations.ts';
 import { place, prepare, type PreparedModel } from '../placement/place.ts';
-import type { Placement, PlacementRequest } from '../placement/placement.ts';
+import type { Candidate, Placement, PlacementRequest, PrefixHolder } from '../placement/placement.ts';
+import { PrefixMemory } from '../placement/prefix-memory.ts';
 import { requestKey } from '../placement/request-key.ts';
 import { arrivalsPerKs, candidatesFor, type MemberFacts, modelsOffered } from './candidates.ts';
 import type { Effect, RequestSummary, TryOutcome } from './events.ts';
+import { BLOCK_BYTES } from '../inference/prompt-prefixes.ts';
 import { refusalFailure } from './refusals.ts';
 
 /** Source: ours: twice what one link may carry. */
@@ -39,6 +41,21 @@ interface Entry {
   readonly failures: { readonly node: NodeId; readonly failure: Failure }[];
 }
 
+/** Which node answered a session last. */
+interface Session {
+  readonly node: NodeId;
+  /** How long its prompt was. */
+  readonly promptTokens: number;
+  /** What it read is known by its hashes too. */
+  readonly isHashed: boolean;
+}
+
+interface Wish {
+  readonly requestId: RequestId;
+  readonly entry: Entry;
+  readonly excluded: readonly NodeId[];
+}
+
 export interface RequestDeskOptions {
   readonly self: NodeId;
   readonly params: ParamsFingerprint;
@@ -52,8 +69,8 @@ export class RequestDesk {
   readonly #options: RequestDeskOptions;
   readonly #observations = new Observations(PLACEMENT);
   readonly #requests = new Map<RequestId, Entry>();
-  /** Which node answered a session last, and how long its prompt was. */
-  readonly #sessions = new Map<string, { readonly node: NodeId; readonly promptTokens: number }>();
+  readonly #sessions = new Map<string, Session>();
+  readonly #prefixes = new PrefixMemory();
   /** Of the last placement: most nodes are in the next one too, and need not be hashed again. */
   #prepared: PreparedModel | undefined;
 
@@ -102,10 +119,15 @@ export class RequestDesk {
   }
 
   tryEnded(
-    attempt: { readonly requestId: RequestId; readonly node: NodeId; readonly outcome: TryOutcome },
+    attempt: {
+      readonly requestId: RequestId;
+      readonly node: NodeId;
+      readonly outcome: TryOutcome;
+      readonly prefixes?: readonly string[];
+    },
     nowMs: number,
   ): void {
-    const { requestId, node, outcome } = attempt;
+    const { requestId, node, outcome, prefixes = [] } = attempt;
     const entry = this.#requests.get(requestId);
     this.#observations.ended(attempt, lessonOf(outcome), nowMs);
     if (entry === undefined) return;
@@ -114,19 +136,17 @@ export class RequestDesk {
       this.#observations.loadAnswered(node, { model, load: outcome.load }, nowMs);
     if (outcome.type === 'failed' && entry.failures.length < FAILURES_MAX)
       entry.failures.push({ node, failure: outcome.failure });
+    this.#prefixes.remember({ node, model, hashes: prefixes }, nowMs);
+    const promptTokens = Math.ceil(promptBytes / PROMPT_BYTES_PER_TOKEN);
     if (outcome.type === 'answered' && sessionKey !== '')
-      this.#rememberSession(sessionKey, node, Math.ceil(promptBytes / PROMPT_BYTES_PER_TOKEN));
+      this.#rememberSession(sessionOf(entry), { node, promptTokens, isHashed: prefixes.length > 0 });
   }
 
   ended(requestId: RequestId): void {
     this.#requests.delete(requestId);
   }
 
-  #place(
-    wish: { readonly requestId: RequestId; readonly entry: Entry; readonly excluded: readonly NodeId[] },
-    members: readonly MemberFacts[],
-    nowMs: number,
-  ): Effect {
+  #place(wish: Wish, members: readonly MemberFacts[], nowMs: number): Effect {
     const { requestId, entry } = wish;
     const { summary } = entry;
     const candidates = candidatesFor(summary.model, members, {
@@ -143,9 +163,10 @@ export class RequestDesk {
     this.#prepared = prepared;
     // An estimate must not refuse what might fit: where nobody's context seems long enough, the densest prompt that
     // has so many bytes decides, and the engine counts exactly.
-    const likely = this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN);
+    const holders = this.#holders(entry, candidates, nowMs);
+    const likely = placementRequest(wish, holders, PROMPT_BYTES_PER_TOKEN);
     const first = place(likely, prepared, PLACEMENT);
-    const request = first.type === 'placed' ? likely : this.#placementRequest(wish, PROMPT_BYTES_PER_TOKEN_MAX);
+    const request = first.type === 'placed' ? likely : placementRequest(wish, holders, PROMPT_BYTES_PER_TOKEN_MAX);
     const placement = first.type === 'placed' ? first : place(request, prepared, PLACEMENT);
     const record = explain({ request, placement, candidates: candidates.length });
     if (placement.type === 'impossible' || !this.#requests.has(requestId)) {
@@ -168,27 +189,18 @@ export class RequestDesk {
     return arrivalsPerKs(model, others) + arrivalsPerKsHere(model, nowMs);
   }
 
-  #placementRequest(
-    {
-      requestId,
-      entry,
-      excluded,
-    }: { readonly requestId: RequestId; readonly entry: Entry; readonly excluded: readonly NodeId[] },
-    bytesPerToken: number,
-  ): PlacementRequest {
-    const { sessionKey, promptHead, promptBytes, model } = entry.summary;
-    const promptTokens = Math.ceil(promptBytes / bytesPerToken);
-    const session = this.#sessions.get(sessionKey);
-    return {
-      keyHash: requestKey({ sessionKey, requestId, promptHead }),
-      model,
-      promptTokens,
-      answerTokens: 1,
-      ...(session === undefined
-        ? {}
-        : { affinity: { node: session.node, cachedTokens: Math.min(session.promptTokens, promptTokens) } }),
-      excluded: new Set(excluded),
-    };
+  /** What the prompt itself tells is exact; a session's key is believed where there is nothing to compare. */
+  #holders(entry: Entry, candidates: readonly Candidate[], nowMs: number): readonly PrefixHolder[] {
+    const { model, prefixes: hashes = [] } = entry.summary;
+    if (hashes.length > 0) {
+      const slots = new Map(candidates.map((candidate) => [candidate.node, candidate.slots]));
+      const held = this.#prefixes.holders({ model, hashes, slots }, nowMs);
+      if (held.length > 0) return held.map(({ node, blocks }) => heldBy(node, blocks));
+    }
+    const session = this.#sessions.get(sessionOf(entry));
+    // One key for many conversations (a client's name, say): this one is another than the last.
+    if (session === undefined || (session.isHashed && hashes.length > 0)) return [];
+    return [{ node: session.node, cachedTokens: session.promptTokens, knownBy: 'session' }];
   }
 
   #refusal(
@@ -208,13 +220,39 @@ export class RequestDesk {
     });
   }
 
-  #rememberSession(sessionKey: string, node: NodeId, promptTokens: number): void {
-    this.#sessions.delete(sessionKey);
-    this.#sessions.set(sessionKey, { node, promptTokens });
+  #rememberSession(key: string, session: Session): void {
+    this.#sessions.delete(key);
+    this.#sessions.set(key, session);
     if (this.#sessions.size <= SESSIONS_MAX) return;
     const [oldest] = this.#sessions.keys();
     if (oldest !== undefined) this.#sessions.delete(oldest);
   }
+}
+
+/** The same key may name a conversation with another model, which has nothing in common with it. */
+function sessionOf({ summary }: Entry): string {
+  return summary.sessionKey === '' ? '' : `${summary.model}/${summary.sessionKey}`;
+}
+
+function heldBy(node: NodeId, blocks: number): PrefixHolder {
+  const cachedTokens = Math.floor((blocks * BLOCK_BYTES) / PROMPT_BYTES_PER_TOKEN);
+  return { node, cachedTokens, knownBy: 'prompt' };
+}
+
+function placementRequest(
+  { requestId, entry, excluded }: Wish,
+  holders: readonly PrefixHolder[],
+  bytesPerToken: number,
+): PlacementRequest {
+  const { sessionKey, promptHead, promptBytes, model } = entry.summary;
+  return {
+    keyHash: requestKey({ sessionKey, requestId, promptHead }),
+    model,
+    promptTokens: Math.ceil(promptBytes / bytesPerToken),
+    answerTokens: 1,
+    holders,
+    excluded: new Set(excluded),
+  };
 }
 
 /**

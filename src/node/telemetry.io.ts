@@ -4,10 +4,10 @@
  * answer is written whatever field it came in; text of peers has its control characters removed before a
  * terminal sees it. JSON is written synchronously, so that the last line before an end is not lost.
  */
-import { type DestinationStream, type Logger, destination, pino, stdSerializers } from 'pino';
-import type { LogFormat, LogLevel } from './config-schema.ts';
+import { type DestinationStream, type LogFn, type Logger, destination, pino, stdSerializers } from 'pino';
+import type { LogFormat, LogLevel } from './node-options.ts';
 import { formatRecord } from './log-format.ts';
-import { redact } from './redact.ts';
+import { hideLinks, redact } from './redact.ts';
 
 export type { Logger } from 'pino';
 
@@ -33,6 +33,12 @@ export function createLogger(options: LoggerOptions): Logger {
       log: (record: Record<string, unknown>) => redact(record),
     },
     serializers: { error: stdSerializers.err },
+    hooks: {
+      logMethod(this: Logger, words: Parameters<LogFn>, method: LogFn): void {
+        const [first, message, ...rest] = words;
+        method.call(this, hidden(first), hidden(message), ...rest.map(hidden));
+      },
+    },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
   };
   if (!isHuman) return pino(settings, options.stream ?? destination({ fd: process.stderr.fd, sync: true }));
@@ -42,4 +48,9 @@ export function createLogger(options: LoggerOptions): Logger {
     else options.stream.write(text);
   };
   return pino(settings, { write: (line: string) => write(`${formatRecord(line, useColour)}\n`) });
+}
+
+/** The message is a text of its own, beside the record. */
+function hidden<Word>(word: Word): Word | string {
+  return typeof word === 'string' ? hideLinks(word) : word;
 }

@@ -8,7 +8,7 @@ import { compareIds, type ModelId, type NodeId, shortNodeId } from '../ids.ts';
 import type { Considered, Placement, PlacementRequest, Refusal } from './placement.ts';
 
 export interface ExplainInput {
-  readonly request: Pick<PlacementRequest, 'model' | 'promptTokens' | 'answerTokens' | 'affinity'>;
+  readonly request: Pick<PlacementRequest, 'model' | 'promptTokens' | 'answerTokens'>;
   readonly placement: Placement;
   /** How many candidates there were; more than the rows show where the view is large. */
   readonly candidates: number;
@@ -99,9 +99,13 @@ function considerationSentence(row: Considered, levelMs: number): string {
   const name = shortNodeId(row.node);
   const charged = row.costMs - row.expectedMs;
   const cost = `${row.costMs} ms${charged > 0 ? ` (${charged} ms of it for reliability and price)` : ''}`;
-  if (row.affinity) return `${name} holds this session's prefix and costs ${cost}, within the level of ${levelMs} ms`;
+  if (row.affinity) return `${name} holds ${whatIsHeld(row)} and costs ${cost}, within the level of ${levelMs} ms`;
   if (row.weight > 0) return `${name} costs ${cost}, under the level of ${levelMs} ms`;
   return `${name} costs ${cost}, not under the level of ${levelMs} ms: a fallback`;
+}
+
+function whatIsHeld({ heldTokens }: Considered): string {
+  return heldTokens === undefined ? "this session's prefix" : `about ${heldTokens} tokens of this prompt`;
 }
 
 function summarySentence(considered: readonly ExplainedNode[], levelMs: number): string {
@@ -110,7 +114,8 @@ function summarySentence(considered: readonly ExplainedNode[], levelMs: number):
   const pool = `${plural(under, 'node')} under the level of ${levelMs} ms`;
   if (first === undefined) return pool;
   const name = shortNodeId(first.node);
-  if (first.affinity) return `${name} goes first because it holds the session's prefix; ${pool}`;
+  if (first.affinity)
+    return `${name} goes first because it holds ${first.heldTokens === undefined ? "the session's prefix" : whatIsHeld(first)}; ${pool}`;
   return `${name} goes first with ${first.expectedMs} ms expected to the first token; ${pool}`;
 }
 

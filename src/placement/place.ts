@@ -3,7 +3,7 @@
  *   1. filter: not tried yet, alive, usable, prompt and answer fit the context;
  *   2. score: the cost of each, the water level over the costs, the room under it as the weight (`level-plan.ts`);
  *   3. pick: weighted rendezvous with the request's key, first among those under the level, then among the rest;
- *   4. affinity: the node that holds the session's prefix goes first if its cost, cached tokens credited, is <= level.
+ *   4. affinity: the cheapest node that holds the prompt's beginning goes first if its cost, cached tokens credited, is <= level.
  * Equal views and equal requests give equal lists on every node. Integers only, no clock, no randomness. The reasons
  * are bounded (`CONSIDERED_MAX`, `CONTEXT_REFUSALS_MAX`): cheapest nodes and longest contexts first.
  */
@@ -112,22 +112,26 @@ function prefixHolder(
   prepared: PreparedModel,
   plan: LevelPlan,
 ): { row: number; considered: Considered } | undefined {
-  if (request.affinity === undefined) return undefined;
-  const row = rowOf(prepared, request.affinity.node);
-  // A weight of 0 marks a row that the filter left out.
-  if (row < 0 || plan.weights[row] === 0) return undefined;
   const promptTokens = bounded(request.promptTokens, { min: 0, max: PROMPT_TOKENS_MAX });
-  const newTokens = promptTokens - bounded(request.affinity.cachedTokens, { min: 0, max: promptTokens });
-  const terms = { ...plan.terms, newTokens };
-  const credited = costMs(prepared.figures, row, terms);
-  if (credited > plan.levelMs) return undefined;
-  const considered = {
-    ...consideredRow(prepared, plan, row),
-    expectedMs: expectedMs(prepared.figures, row, terms),
-    costMs: credited,
-    affinity: true,
-  };
-  return { row, considered };
+  let best: { row: number; considered: Considered } | undefined;
+  for (const { node, cachedTokens, knownBy } of request.holders ?? []) {
+    const row = rowOf(prepared, node);
+    // A weight of 0 marks a row that the filter left out.
+    if (row < 0 || plan.weights[row] === 0) continue;
+    const heldTokens = bounded(cachedTokens, { min: 0, max: promptTokens });
+    const terms = { ...plan.terms, newTokens: promptTokens - heldTokens };
+    const credited = costMs(prepared.figures, row, terms);
+    if (credited > plan.levelMs || (best !== undefined && credited >= best.considered.costMs)) continue;
+    const considered = {
+      ...consideredRow(prepared, plan, row),
+      expectedMs: expectedMs(prepared.figures, row, terms),
+      costMs: credited,
+      affinity: true,
+      ...(knownBy === 'prompt' && { heldTokens }),
+    };
+    best = { row, considered };
+  }
+  return best;
 }
 
 /** The cheapest nodes, then those of the ranked list that are not among them. */

@@ -13,10 +13,18 @@ export interface PlacementRequest {
   readonly promptTokens: number;
   /** Prompt + the answer's bound must fit; 0 = unknown. */
   readonly answerTokens: number;
-  /** Who holds this session's prefix, and how many tokens of it. */
-  readonly affinity?: { readonly node: NodeId; readonly cachedTokens: number };
+  /** Who holds the beginning of this prompt. */
+  readonly holders?: readonly PrefixHolder[];
   /** Nodes already tried for this request. */
   readonly excluded: ReadonlySet<NodeId>;
+}
+
+export interface PrefixHolder {
+  readonly node: NodeId;
+  /** So many tokens of it. */
+  readonly cachedTokens: number;
+  /** By the session's key, or by what the prompt says. */
+  readonly knownBy: 'session' | 'prompt';
 }
 
 /** One (node, model) pair as the view shows it, corrected by what this node observed. */
@@ -62,6 +70,8 @@ export interface Considered {
   readonly costMs: number;
   readonly weight: number;
   readonly affinity: boolean;
+  /** Tokens of the prompt that it holds; absent unless the prompt itself told. */
+  readonly heldTokens?: number;
 }
 
 export type Placement =

@@ -1,20 +1,27 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { parseChatRequest, type ParsedChat } from '../../src/api/chat-request.ts';
-import { isDeeperThan } from '../../src/api/json-depth.ts';
+import { type ChatParse, parseChatRequest, type ParsedChat } from '../../src/api/chat-request.ts';
+import { parseBody } from '../../src/api/request-body.ts';
 import { ERRORS, type Failure } from '../../src/errors.ts';
+import { Grammars } from '../../src/inference/answer-format.ts';
 import { LIMITS } from '../../src/params.ts';
 
 const HELLO = { model: 'tiny', messages: [{ role: 'user', content: 'hello' }] };
 
+function parseText(text: string, sessionHeader?: string): ChatParse {
+  const parsed = parseBody(text);
+  if (parsed.type === 'refused') return parsed;
+  return parseChatRequest(parsed.body, { sessionHeader, grammars: new Grammars() });
+}
+
 function parse(body: unknown, sessionHeader?: string): ParsedChat {
-  const parsed = parseChatRequest(JSON.stringify(body), sessionHeader);
+  const parsed = parseText(JSON.stringify(body), sessionHeader);
   assert.ok(parsed.type === 'chat', JSON.stringify(parsed));
   return parsed.chat;
 }
 
 function refusal(body: unknown): Failure {
-  const parsed = parseChatRequest(typeof body === 'string' ? body : JSON.stringify(body));
+  const parsed = parseText(typeof body === 'string' ? body : JSON.stringify(body));
   assert.ok(parsed.type === 'refused', `accepted: ${JSON.stringify(body).slice(0, 200)}`);
   return parsed.failure;
 }
@@ -27,14 +34,6 @@ function why(body: unknown): string {
 
 function many(count: number): unknown {
   return { model: 'tiny', messages: Array.from({ length: count }, () => ({ role: 'user', content: '' })) };
-}
-
-function nested(depth: number): string {
-  return `{"model":"tiny","messages":[{"role":"user","content":"hello"}],"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
-}
-
-function depthOf(value: unknown): number {
-  return typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 }
 
 function asked(schema: unknown, more: object = {}): object {
@@ -52,6 +51,8 @@ describe('a chat completion request', () => {
       sessionKey: '',
       stream: false,
       includeUsage: false,
+      choices: 1,
+      oldForm: false,
     });
   });
 
@@ -71,7 +72,8 @@ describe('a chat completion request', () => {
       messages: [{ role: 'user', content: 'hello', id: 7, cache_control: { type: 'ephemeral' } }],
       store: true,
       metadata: { a: 'b' },
-      logit_bias: { '50256': -100 },
+      logit_bias: {},
+      repeat_penalty: 1,
       parallel_tool_calls: true,
       tools: [],
       tool_choice: 'auto',
@@ -159,18 +161,20 @@ describe('a chat completion request', () => {
       },
       { role: 'tool', content: [{ type: 'text', text: 'result' }], tool_call_id: 'a' },
       { role: 'assistant' },
+      { role: 'assistant', function_call: { name: 'f', arguments: '' } },
       { role: 'function', name: 'f', content: 'old style' },
       { role: 'assistant', content: [{ type: 'refusal', refusal: 'no' }] },
-      { role: 'user', content: '' },
+      { role: 'user', content: '', tool_calls: 'mean nothing here', tool_call_id: 'neither' },
     ];
     assert.deepEqual(parse({ model: 'tiny', messages }).job.messages, [
       { role: 'system', content: 'be brief' },
       { role: 'user', content: 'one' },
       { role: 'user', content: 'two\nthree' },
+      { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'f', arguments: '{}' }] },
+      { role: 'tool', content: 'result', toolCallId: 'a' },
       { role: 'assistant', content: '' },
-      { role: 'tool', content: 'result' },
-      { role: 'assistant', content: '' },
-      { role: 'tool', name: 'f', content: 'old style' },
+      { role: 'assistant', content: '', toolCalls: [{ id: 'call_of_6', name: 'f', arguments: '{}' }] },
+      { role: 'tool', name: 'f', content: 'old style', toolCallId: 'call_of_6' },
       { role: 'assistant', content: 'no' },
       { role: 'user', content: '' },
     ]);
@@ -291,14 +295,14 @@ describe('a chat completion request', () => {
       [asked({ $ref: '#' }), /the schema at # refers to itself/],
       [{ type: 'json_object', schema: { uniqueItems: true } }, /the schema at #\/uniqueItems/],
     ] as const) {
-      const parsed = parseChatRequest(JSON.stringify({ ...HELLO, response_format: format }));
+      const parsed = parseText(JSON.stringify({ ...HELLO, response_format: format }));
       assert.ok(parsed.type === 'refused', JSON.stringify(format));
       assert.equal(parsed.failure.code, 'invalid-request');
       assert.equal(parsed.failure.param, 'response_format');
       assert.match(parsed.failure.message, message);
     }
     const infinite = JSON.stringify({ ...HELLO, response_format: asked({ enum: ['big'] }) }).replace('"big"', '1e999');
-    const parsed = parseChatRequest(infinite);
+    const parsed = parseText(infinite);
     assert.match(parsed.type === 'refused' ? parsed.failure.message : '', /too large/);
   });
 
@@ -306,20 +310,18 @@ describe('a chat completion request', () => {
     const tool = { type: 'function', function: { name: 'f' } };
     const image = { type: 'image_url', image_url: { url: 'http://169.254.169.254/' } };
     const cases: readonly (readonly [body: object, expected: string])[] = [
-      [{ n: 2 }, 'unsupported-feature n'],
-      [{ tools: [tool] }, 'unsupported-feature tools'],
-      [{ tools: [tool], tool_choice: 'auto' }, 'unsupported-feature tools'],
-      [{ tools: [tool], tool_choice: 'required' }, 'unsupported-feature tools'],
+      [{ n: 9 }, 'invalid-request n'],
+      [{ tools: [tool], response_format: { type: 'json_object' } }, 'unsupported-feature response_format'],
+      [{ tools: [{ type: 'web_search' }] }, 'unsupported-feature tools[0].type'],
       [{ tools: {} }, 'invalid-request tools'],
       [{ tool_choice: 'required' }, 'invalid-request tool_choice'],
       [{ tool_choice: { type: 'function', function: { name: 'f' } } }, 'invalid-request tool_choice'],
-      [{ functions: [{ name: 'f' }] }, 'unsupported-feature functions'],
       [{ function_call: { name: 'f' } }, 'invalid-request function_call'],
       [{ json_schema: { type: 'object' } }, 'unsupported-feature json_schema'],
       [{ grammar: 'root ::= "a"' }, 'unsupported-feature grammar'],
       [{ guided_json: { type: 'object' } }, 'unsupported-feature guided_json'],
-      [{ logprobs: true }, 'unsupported-feature logprobs'],
-      [{ top_logprobs: 5 }, 'unsupported-feature top_logprobs'],
+      [{ top_logprobs: 5 }, 'invalid-request top_logprobs'],
+      [{ logprobs: 3 }, 'invalid-request logprobs'],
       [{ modalities: ['text', 'audio'] }, 'unsupported-feature modalities'],
       [{ messages: [{ role: 'user', content: [image] }] }, 'unsupported-feature messages[0].content[0]'],
       [
@@ -353,7 +355,7 @@ describe('a chat completion request', () => {
 
   it('makes lone surrogates well-formed', () => {
     const body = String.raw`{"model":"tiny","stop":"\ud83d","messages":[{"role":"user","name":"\udc00","content":"a\ud83d"},{"role":"user","content":[{"type":"text","text":"\ude00b"}]}]}`;
-    const parsed = parseChatRequest(body);
+    const parsed = parseText(body);
     assert.ok(parsed.type === 'chat');
     const [first, second] = parsed.chat.job.messages;
     assert.deepEqual(first, { role: 'user', name: '\ufffd', content: 'a\ufffd' });
@@ -364,51 +366,34 @@ describe('a chat completion request', () => {
   it('is not impressed by __proto__', () => {
     const body =
       '{"__proto__":{"stream":true,"tools":[1]},"constructor":{"prototype":{"x":1}},"model":"tiny","messages":[{"__proto__":{"name":"evil"},"role":"user","content":"hello"}]}';
-    const parsed = parseChatRequest(body);
+    const parsed = parseText(body);
     assert.ok(parsed.type === 'chat');
     assert.deepEqual(parsed.chat, parse(HELLO));
     assert.equal(Reflect.get({}, 'x'), undefined);
   });
 
-  it('refuses bodies nested too deeply before it builds them', () => {
-    assert.equal(parseChatRequest(nested(LIMITS.jsonDepth - 1)).type, 'chat');
-    assert.equal(why(nested(LIMITS.jsonDepth)), 'invalid-request');
-    assert.equal(why('['.repeat(5_000_000)), 'invalid-request');
-    assert.equal(
-      parse({ ...HELLO, messages: [{ role: 'user', content: `${'['.repeat(500)}\\"{{` }] }).job.messages.length,
-      1,
-    );
-  });
-
-  it('counts depth as the parser nests', () => {
-    fc.assert(
-      fc.property(fc.json({ maxDepth: 6 }), (json) => {
-        const depth = depthOf(JSON.parse(json));
-        assert.ok(!isDeeperThan(json, depth));
-        if (depth > 0) assert.ok(isDeeperThan(json, depth - 1));
-      }),
-    );
-  });
-
   it('answers any JSON with a job or a client error', () => {
     const field = fc.constantFrom(
-      ...'model messages stream stop n tools seed temperature user stream_options'.split(' '),
+      ...'model messages stream stop n tools tool_choice functions seed temperature user stream_options logit_bias'.split(
+        ' ',
+      ),
     );
     const almost = fc.dictionary(field, fc.jsonValue()).map((more) => ({ ...HELLO, ...more }));
     const message = fc.record({
-      role: fc.constantFrom('user', 'tool', 'x'),
+      role: fc.constantFrom('user', 'tool', 'assistant', 'function', 'x'),
       content: fc.jsonValue(),
       name: fc.jsonValue(),
+      tool_calls: fc.oneof(fc.jsonValue(), fc.array(fc.record({ id: fc.string(), function: fc.jsonValue() }))),
     });
     const messages = fc.array(fc.oneof(message, fc.jsonValue())).map((list) => ({ model: 'tiny', messages: list }));
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), almost, messages), (body) => {
-        const parsed = parseChatRequest(JSON.stringify(body));
+        const parsed = parseText(JSON.stringify(body));
         if (parsed.type === 'refused') assert.ok(ERRORS[parsed.failure.code].status < 500);
         else assert.ok(parsed.chat.job.messages.every(({ content }) => content.isWellFormed()));
       }),
       { numRuns: 500 },
     );
-    fc.assert(fc.property(fc.string(), (text) => void parseChatRequest(text)));
+    fc.assert(fc.property(fc.string(), (text) => void parseText(text)));
   });
 });

@@ -2,6 +2,8 @@
  * A chat service and a status source for API tests. The fake service records what is asked of it; the test says what it
  * answers. `record` waits are events: nothing here polls or sleeps.
  */
+import { hashApiKey } from '../../src/api/key-record.ts';
+import { KeyRing } from '../../src/api/key-ring.ts';
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import type { ApiLogEvent, ApiOptions } from '../../src/api/api-options.ts';
@@ -111,6 +113,8 @@ export const STATUS: StatusSource = {
     swarm: known(parseSwarmFingerprint('0123456789abcdef')),
     uptimeMs: 1,
     draining: false,
+    unreached: [],
+    sandbox: { layers: 'none' },
     nodes: [],
     requests: [],
     counters: { answered: 1 },
@@ -131,7 +135,15 @@ export interface TestApi {
 
 const open: ApiServer[] = [];
 
-export async function startApi(options: Partial<ApiOptions> = {}, status: StatusSource = STATUS): Promise<TestApi> {
+function ringOf(keys: readonly string[]): KeyRing {
+  return new KeyRing({ hashes: keys.map(hashApiKey), isExposed: false });
+}
+
+/** `keys`: texts of keys with full rights, or a ring of keys. */
+export async function startApi(
+  { keys, ...options }: Partial<ApiOptions> & { readonly keys?: readonly string[] | KeyRing } = {},
+  status: StatusSource = STATUS,
+): Promise<TestApi> {
   const chat = new FakeChat();
   const log: ApiLogEvent[] = [];
   const events = new EventEmitter();
@@ -145,6 +157,7 @@ export async function startApi(options: Partial<ApiOptions> = {}, status: Status
       events.emit(event.type, event);
     },
     options: { port: 0, version: '0.0.0', ...options },
+    ...(keys === undefined ? {} : { keys: keys instanceof KeyRing ? keys : ringOf(keys) }),
   });
   open.push(api);
   const { url, port } = await api.listen();

@@ -1,8 +1,9 @@
 /** The official client against our server: what it cannot read, most programs cannot read. */
 import assert from 'node:assert/strict';
 import OpenAI, { APIError, AuthenticationError, BadRequestError, InternalServerError, NotFoundError } from 'openai';
-import { hashApiKey } from '../../src/api/api-key.ts';
 import { failure } from '../../src/errors.ts';
+import { encodeVector } from '../../src/inference/answer-lines.ts';
+import { encodeToolCall } from '../../src/inference/tool-text.ts';
 import { closeApis, ENDED, MODEL, SERVING, startApi, text } from './fakes.ts';
 
 const ASK = { model: MODEL, messages: [{ role: 'user' as const, content: 'hello' }] };
@@ -54,6 +55,52 @@ describe('the openai client', () => {
     assert.equal(completion.choices[0]?.message.role, 'assistant');
   });
 
+  it('runs the functions that the model calls, streamed or not', async () => {
+    const { url, chat } = await startApi();
+    chat.script = [
+      SERVING,
+      text('I look.'),
+      text(`${encodeToolCall('look', '{"at":1}')}\n${encodeToolCall('look', '{}')}`),
+      ENDED,
+    ];
+    const tools = [{ type: 'function' as const, function: { name: 'look', parameters: { type: 'object' } } }];
+    const reply = await clientOf(url).chat.completions.create({ ...ASK, tools, tool_choice: 'required' });
+    const streamed = await clientOf(url)
+      .chat.completions.stream({ ...ASK, tools })
+      .finalChatCompletion();
+    for (const { message, finish_reason: reason } of [reply.choices[0], streamed.choices[0]].filter(
+      (one) => one !== undefined,
+    )) {
+      assert.equal(reason, 'tool_calls');
+      assert.equal(message.content, 'I look.');
+      const calls = (message.tool_calls ?? []).filter((call) => call.type === 'function');
+      assert.deepEqual(
+        calls.map((call) => call.function.arguments),
+        ['{"at":1}', '{}'],
+      );
+      assert.equal(new Set(calls.map(({ id }) => id)).size, 2);
+    }
+  });
+
+  it('asks for vectors as bytes and gets numbers', async () => {
+    const { url, chat } = await startApi();
+    chat.script = [SERVING, text(encodeVector(Float32Array.of(0.5, -0.25), 3)), ENDED];
+    const { data, usage } = await clientOf(url).embeddings.create({ model: MODEL, input: 'hello' });
+    assert.deepEqual([...(data[0]?.embedding ?? [])], [0.5, -0.25]);
+    assert.equal(usage.prompt_tokens, 3);
+  });
+
+  it('goes on with a text', async () => {
+    const { url, chat } = await startApi();
+    chat.script = [SERVING, text(' upon'), text(' a time'), ENDED];
+    const reply = await clientOf(url).completions.create({ model: MODEL, prompt: 'Once' });
+    assert.equal(reply.choices[0]?.text, ' upon a time');
+    let streamed = '';
+    const stream = await clientOf(url).completions.create({ model: MODEL, prompt: 'Once', stream: true });
+    for await (const chunk of stream) streamed += chunk.choices[0]?.text ?? '';
+    assert.equal(streamed, ' upon a time');
+  });
+
   it('lists models and finds one whose name has a slash', async () => {
     const { url } = await startApi();
     const names: string[] = [];
@@ -90,7 +137,7 @@ describe('the openai client', () => {
   });
 
   it('is let in with the right key only', async () => {
-    const { url } = await startApi({ apiKeys: [{ hash: hashApiKey('sk-right') }] });
+    const { url } = await startApi({ keys: ['sk-right'] });
     await assert.rejects(clientOf(url, 'sk-wrong').models.list(), AuthenticationError);
     assert.equal((await clientOf(url, 'sk-right').models.list()).data.length, 1);
   });

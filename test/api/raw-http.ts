@@ -31,7 +31,10 @@ export async function readAll(socket: Socket): Promise<string> {
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     all += chunk;
   });
-  await once(socket, 'close');
+  // An error is as good an end as any.
+  await new Promise((resolve) => {
+    socket.on('close', resolve);
+  });
   return all;
 }
 

@@ -16,7 +16,7 @@ describe('the route table', () => {
       ROUTES.filter(({ scope }) => scope === 'open').map(({ path }) => path),
       ['/livez'],
     );
-    for (const { scope } of ROUTES) assert.ok(['open', 'infer', 'read'].includes(scope));
+    for (const { scope } of ROUTES) assert.ok(['open', 'infer', 'models', 'read'].includes(scope));
   });
 
   it('takes the whole rest of the path as the id, escaped or not', () => {

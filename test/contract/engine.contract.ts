@@ -5,15 +5,7 @@
  * Nothing sleeps: "no event came" is shown by letting a whole other answer pass meanwhile.
  */
 import assert from 'node:assert/strict';
-import type {
-  Job,
-  Engine,
-  EngineEvent,
-  EngineModel,
-  EngineRun,
-  Resume,
-  Sampling,
-} from '../../src/inference/engine.ts';
+import type { Job, Engine, EngineEvent, EngineModel, EngineRun, Resume, Sampling } from '../../src/inference/engine.ts';
 import { type ModelId, parseModelId } from '../../src/ids.ts';
 import { shortestMs } from '../shortest.ts';
 

@@ -159,6 +159,25 @@ describe('the address book', () => {
     assert.ok(dials.length === 1 || wakeAtMs <= 200_100);
   });
 
+  it('takes a connection that the other side refuses for a dial in vain, up to a minute apart, until one is not refused', () => {
+    const one = book();
+    one.learn({ node: undefined, addresses: [ADDRESS], source: 'bootstrap' }, 0);
+    one.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);
+    let nowMs = 0;
+    for (const fullMs of [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]) {
+      assert.ok(one.plan(nowMs).dials.length > 0);
+      one.connected(HIGH, ADDRESS, nowMs);
+      one.lost(HIGH, nowMs + 5, true);
+      const { wakeAtMs, dials } = one.plan(nowMs + 5);
+      assert.deepEqual(dials, []);
+      assert.ok(wakeAtMs - nowMs >= fullMs / 2 && wakeAtMs - nowMs <= fullMs + 5, `${wakeAtMs - nowMs} of ${fullMs}`);
+      nowMs = wakeAtMs;
+    }
+    one.connected(HIGH, ADDRESS, nowMs);
+    one.lost(HIGH, nowMs);
+    assert.ok(one.plan(nowMs + 100).dials.length > 0, 'it was in: sought at once');
+  });
+
   it('does not hurry to a node that said goodbye', () => {
     const one = book();
     one.learn({ node: HIGH, addresses: [ADDRESS], source: 'disk' }, 0);

@@ -11,6 +11,7 @@ import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { PROOF_PROTOCOL } from '../../src/discovery/membership-proof.ts';
+import { openAdmission } from '../../src/discovery/admission.ts';
 import { Membership } from '../../src/discovery/membership.io.ts';
 import { swarmProtector } from '../../src/discovery/protector.io.ts';
 import { type NodeId, parseNodeId } from '../../src/ids.ts';
@@ -135,7 +136,7 @@ describe('an outsider', () => {
       services: {
         membership: (components) =>
           new Membership(components, {
-            memberKey: KEY.memberKey(),
+            admission: openAdmission(KEY.memberKey()),
             proofTimeoutMs: PROOF_MS,
             onConnected: () => assert.fail('nobody is a member'),
             onLost: (node) => lost.push(node),

@@ -21,8 +21,17 @@ describe('dials that turn out not to be needed', () => {
     assert.equal(spares.found([ADDRESS]), undefined);
   });
 
+  it('lets a second path to a connected member be opened when it is dialled by its id', () => {
+    connected.add(node);
+    assert.equal(spares.notice(`${ADDRESS}/p2p/${NODE}`, node), false);
+    spares.expect([ADDRESS]);
+    spares.forget([ADDRESS]);
+    assert.equal(spares.notice(`${ADDRESS}/p2p/${NODE}`, node), false);
+  });
+
   it('ends one that leads to a connected member, and says whose the address is until that dial is over', () => {
     connected.add(node);
+    spares.expect(['/ip4/192.0.2.2/tcp/1', ADDRESS]);
     assert.equal(spares.notice(`${ADDRESS}/p2p/${NODE}`, node), true);
     assert.deepEqual(spares.found(['/ip4/192.0.2.2/tcp/1', ADDRESS]), { node, address: ADDRESS });
     assert.equal(spares.found(['/ip4/192.0.2.2/tcp/1']), undefined);
@@ -32,7 +41,8 @@ describe('dials that turn out not to be needed', () => {
 
   it('does not say connected when the connection is gone meanwhile', () => {
     connected.add(node);
-    spares.notice(ADDRESS, node);
+    spares.expect([ADDRESS]);
+    assert.equal(spares.notice(ADDRESS, node), true);
     connected.clear();
     assert.equal(spares.found([ADDRESS]), undefined);
   });

@@ -52,7 +52,7 @@ export interface NodeStatus {
     readonly connected: boolean;
     readonly models: readonly { readonly model: string; readonly busy: number }[];
   }[];
-  readonly requests: readonly { readonly requestId: string }[];
+  readonly requests: readonly { readonly requestId: string; readonly side: 'entered' | 'served' }[];
 }
 
 export async function statusOf(node: NodeProcess): Promise<NodeStatus> {

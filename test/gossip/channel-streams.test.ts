@@ -8,6 +8,7 @@ import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
+import { openAdmission } from '../../src/discovery/admission.ts';
 import { Membership } from '../../src/discovery/membership.io.ts';
 import { GossipChannel, gossipService } from '../../src/gossip/channel.io.ts';
 import { testKey } from '../node/loopback.ts';
@@ -35,7 +36,7 @@ async function createMember(): Promise<Member> {
       membership: (components) => {
         registrar = components.registrar;
         return new Membership(components, {
-          memberKey: testKey(1).memberKey(),
+          admission: openAdmission(testKey(1).memberKey()),
           proofTimeoutMs: 1_500,
           onConnected: () => {},
           onLost: () => {},

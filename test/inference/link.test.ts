@@ -1,59 +1,12 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { FRAME_PAYLOAD_BYTES_MAX, writeFrameHeader } from '../../src/inference/frames.ts';
-import { type Broken, LINK, Link } from '../../src/inference/link.ts';
-import type { Answer, Ask, Control } from '../../src/inference/messages.ts';
+import { type Broken, LINK, type Link } from '../../src/inference/link.ts';
+import type { Answer } from '../../src/inference/messages.ts';
 import { SEND_QUEUE } from '../../src/inference/send-queue.ts';
 import { INFERENCE } from '../../src/params.ts';
+import { End, settle, TOKENS, USAGE, WRITE } from './link-ends.ts';
 
-type Said =
-  | { readonly by: 'asked'; readonly channel: number; readonly message: Ask }
-  | { readonly by: 'answered'; readonly channel: number; readonly message: Answer }
-  | { readonly by: 'told'; readonly message: Control };
-
-class End {
-  readonly said: Said[] = [];
-  readonly link: Link;
-
-  constructor() {
-    this.link = new Link({
-      asked: (channel, message) => this.said.push({ by: 'asked', channel, message }),
-      answered: (channel, message) => this.said.push({ by: 'answered', channel, message }),
-      told: (message) => this.said.push({ by: 'told', message }),
-    });
-  }
-
-  opened(): number[] {
-    return this.said.flatMap((one) => (one.by === 'asked' && one.message.type === 'open' ? [one.channel] : []));
-  }
-}
-
-const WRITE = 65_536;
-
-/** Moves everything that may move between the two, both ways. */
-function settle(left: End, right: End, cut: (length: number) => number = (length) => length): Broken | undefined {
-  let broken: Broken | undefined;
-  for (let moved = true; moved && broken === undefined;) {
-    moved = false;
-    for (const [from, to] of [
-      [left, right],
-      [right, left],
-    ] as const) {
-      const bytes = from.link.take(WRITE);
-      if (bytes === undefined) continue;
-      moved = true;
-      for (let offset = 0; offset < bytes.length && broken === undefined;) {
-        const length = Math.max(1, Math.min(bytes.length - offset, cut(bytes.length - offset)));
-        broken = to.link.receive(bytes.subarray(offset, offset + length));
-        offset += length;
-      }
-    }
-  }
-  return broken;
-}
-
-const TOKENS: Answer = { type: 'tokens', position: 0, tokens: 2, tokenIds: [5, 70_000], text: 'Grüße 🪿' };
-const USAGE = { promptTokens: 12, completionTokens: 2, cachedTokens: 3 };
 const LOAD = { busy: 4, queued: 8, slotMs: 900, prefillUsPerToken: 250, decodeMs: 30, arrivalsPerKs: 77 };
 const ANSWERS: readonly Answer[] = [
   { type: 'queued', position: 3 },

@@ -8,6 +8,8 @@ export interface MemoryPair {
   readonly ends: readonly [ByteStream, ByteStream];
   /** Cuts the wire: what is under way is lost, both sides learn it. */
   kill(): void;
+  /** Breaks the wire so that only one end learns: the other believes in it. */
+  killOneEnd(end: 0 | 1): void;
   /** Stops delivering to both sides without a word (a half-open connection), or goes on. */
   freeze(frozen: boolean): void;
   /** Writes so far, both ways. */
@@ -123,6 +125,10 @@ export function memoryPair(options: MemoryOptions = {}): MemoryPair {
     kill: () => {
       left.end('the wire was cut');
       right.end('the wire was cut');
+    },
+    killOneEnd: (end) => {
+      wire.frozen = true;
+      (end === 0 ? left : right).end('the wire was cut');
     },
     freeze: (frozen) => {
       wire.frozen = frozen;

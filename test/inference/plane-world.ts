@@ -106,6 +106,8 @@ export interface WorldNode {
   levelMs: number;
   /** What its mesh does with a request that is to be served here. */
   onOpen: (input: Extract<Input, { type: 'open-received' }>) => void;
+  /** Makes another connection to a member; nobody tries unless a test says how. */
+  redial: (node: NodeId) => Promise<boolean>;
 }
 
 export class World {
@@ -129,6 +131,7 @@ export class World {
       engineFor: (model) =>
         serving?.models().some((offered) => offered.model === model) === true ? serving : undefined,
       openLink: async (to) => this.#openLink(id, to),
+      redial: async (to) => node.redial(to),
       report: (input) => {
         inputs.push(input);
         this.#mesh(node, input);
@@ -140,6 +143,7 @@ export class World {
       inputs,
       ranked: [],
       levelMs: 0,
+      redial: async () => Promise.resolve(false),
       onOpen: ({ from, requestId }) => plane.carryOut({ type: 'serve', from, requestId }),
     };
     this.nodes.set(id, node);

@@ -338,7 +338,7 @@ describe('any run of failures', () => {
         }
 
         function goOn(fate: Fate): void {
-          const position = bench.session.tokens;
+          const position = bench.session.answer.tokens;
           if (fate === 'gap') return bench.answer(wordAt(position + 1));
           if (position === SCRIPT.length) return bench.answer({ type: 'ended', finishReason: 'stop', usage: USAGE });
           bench.credit -= 1;

@@ -25,6 +25,26 @@ describe('stop strings', () => {
       assert.deepEqual(feed(stop, pieces), { text: expected, stopped: true });
   });
 
+  it('mean nothing behind the text that ends their reign', () => {
+    for (const { pieces, expected, stopped } of [
+      { pieces: ['a<x>b\nc'], expected: 'a<x>b\nc', stopped: false },
+      { pieces: ['a<', 'x', '>b', '\n'], expected: 'a<x>b\n', stopped: false },
+      { pieces: ['a\n<x>'], expected: 'a', stopped: true },
+      { pieces: ['a<x', '\n>'], expected: 'a<x', stopped: true },
+    ]) {
+      const stops = new StopStrings(['\n', 'b'], { until: '<x>' });
+      let text = '';
+      let isStopped = false;
+      for (const piece of pieces) {
+        if (isStopped) break;
+        const pushed = stops.push(piece);
+        text += pushed.text;
+        isStopped = pushed.stopped;
+      }
+      assert.deepEqual([text, isStopped], [expected, stopped]);
+    }
+  });
+
   it('leave everything alone where there are none', () => {
     assert.deepEqual(feed([], ['a', 'b']), { text: 'ab', stopped: false });
     assert.deepEqual(feed([''], ['a', 'b']), { text: 'ab', stopped: false });

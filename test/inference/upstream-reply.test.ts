@@ -201,8 +201,8 @@ describe('the reply of an upstream', () => {
 
   it('fails on a JSON body that is no chat completion', () => {
     for (const { body, expected } of [
-      { body: '{"choices":[]}', expected: /no chat completion/ },
-      { body: 'not json', expected: /no chat completion/ },
+      { body: '{"choices":[]}', expected: /no completion/ },
+      { body: 'not json', expected: /no completion/ },
       { body: '{"error":{"message":"boom"}}', expected: /boom/ },
     ]) {
       const { reply, failed } = open({});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { parseModelId } from '../../src/ids.ts';
-import type { AnswerFormat, Job, ChatMessage, Sampling } from '../../src/inference/engine.ts';
-import { chatBody, parseUpstreamUrl } from '../../src/inference/upstream-request.ts';
+import type { ChatMessage, Job, Sampling } from '../../src/inference/engine.ts';
+import { answerRequest, chatBody, parseUpstreamUrl } from '../../src/inference/upstream-request.ts';
 
 describe('the base url of an upstream', () => {
   it('gives origin, api path and root path', () => {
@@ -59,6 +59,9 @@ describe('the request to an upstream', () => {
       presencePenalty: -0.1,
       stop: ['x'],
       maxTokens: 9,
+      repeatPenalty: 1.1,
+      logitBias: [{ token: 5, bias: -100 }],
+      logprobs: 0,
     };
     const {
       messages: _messages,
@@ -77,6 +80,11 @@ describe('the request to an upstream', () => {
       presence_penalty: -0.1,
       stop: ['x'],
       max_tokens: 9,
+      repeat_penalty: 1.1,
+      repetition_penalty: 1.1,
+      logit_bias: { '5': -100 },
+      logprobs: true,
+      top_logprobs: 1,
     });
   });
 
@@ -100,6 +108,47 @@ describe('the request to an upstream', () => {
     assert.deepEqual(continued['messages'], [messages[0], { role: 'assistant', content: 'Sure: honk' }]);
   });
 
+  it('offers functions, and tells of calls and their results, as OpenAI has them', () => {
+    const messages: ChatMessage[] = [
+      { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'look', arguments: '{}' }] },
+      { role: 'tool', content: 'nothing', toolCallId: 'a' },
+    ];
+    const tools = [{ name: 'look', description: 'Looks.', parameters: '{"type":"object"}' }];
+    const named = body({ messages, toolUse: { tools, choice: { type: 'named', name: 'look' }, parallel: false } });
+    const call = { id: 'a', type: 'function', function: { name: 'look', arguments: '{}' } };
+    assert.deepEqual(named['messages'], [
+      { role: 'assistant', content: '', tool_calls: [call] },
+      { role: 'tool', content: 'nothing', tool_call_id: 'a' },
+    ]);
+    const described = { name: 'look', description: 'Looks.', parameters: { type: 'object' } };
+    assert.deepEqual(named['tools'], [{ type: 'function', function: described }]);
+    assert.deepEqual(named['tool_choice'], { type: 'function', function: { name: 'look' } });
+    assert.equal(named['parallel_tool_calls'], false);
+    const auto = body({ toolUse: { tools, choice: { type: 'auto' }, parallel: true } });
+    assert.equal(auto['tool_choice'], 'auto');
+    assert.ok(!('parallel_tool_calls' in auto));
+  });
+
+  it('goes on with a text from where it is', () => {
+    const task = { type: 'completion', prompt: 'Once' } as const;
+    const job = jobOf({
+      task,
+      resume: { tokens: 1, tokenIds: [], text: ' upon' },
+      sampling: { maxTokens: 3, logprobs: 2 },
+    });
+    const { path, body: text } = answerRequest(job, 'their-name');
+    assert.equal(path, '/completions');
+    assert.deepEqual(JSON.parse(text), {
+      model: 'their-name',
+      prompt: 'Once upon',
+      stream: true,
+      stream_options: { include_usage: true },
+      temperature: 0,
+      max_tokens: 2,
+      logprobs: 2,
+    });
+  });
+
   it('continues nothing where no text has left yet', () => {
     const continued = body({ resume: { tokens: 1, tokenIds: [], text: '' } });
     assert.deepEqual(continued['messages'], [{ role: 'user', content: 'hello' }]);
@@ -107,21 +156,20 @@ describe('the request to an upstream', () => {
   });
 });
 
-function body(more: {
-  messages?: readonly ChatMessage[];
-  sampling?: Partial<Sampling>;
-  resume?: NonNullable<Job['resume']>;
-  format?: AnswerFormat;
-}): Record<string, unknown> {
+type More = Partial<Omit<Job, 'sampling'>> & { readonly sampling?: Partial<Sampling> };
+
+function jobOf(more: More): Job {
   const model = parseModelId('our-name');
   assert.ok(model !== undefined);
-  const job: Job = {
+  return {
     model,
-    messages: more.messages ?? [{ role: 'user', content: 'hello' }],
+    messages: [{ role: 'user', content: 'hello' }],
+    ...more,
     sampling: { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [], ...more.sampling },
-    ...(more.format === undefined ? {} : { format: more.format }),
-    ...(more.resume === undefined ? {} : { resume: more.resume }),
   };
+}
+
+function body(more: More): Record<string, unknown> {
   // eslint-disable-next-line typescript/no-unsafe-type-assertion
-  return JSON.parse(chatBody(job, 'their-name')) as Record<string, unknown>;
+  return JSON.parse(chatBody(jobOf(more), 'their-name')) as Record<string, unknown>;
 }

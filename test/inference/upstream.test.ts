@@ -5,7 +5,8 @@ import { type FakeUpstreamOptions, startFakeUpstream } from '../../bench/fake-up
 import { utf8 } from '../../src/bytes.ts';
 import { type ModelId, parseModelId } from '../../src/ids.ts';
 import type { AnswerFormat, Job } from '../../src/inference/engine.ts';
-import { createUpstreamEngine, type UpstreamEngine, type UpstreamOptions } from '../../src/inference/upstream.io.ts';
+import type { UpstreamOptions } from '../../src/inference/upstream-options.ts';
+import { createUpstreamEngine, type UpstreamEngine } from '../../src/inference/upstream.io.ts';
 import { Recording } from '../contract/engine.contract.ts';
 import { type Answer, delta, DONE, FINISH, serve, stream, type TestServer } from './upstream-server.ts';
 

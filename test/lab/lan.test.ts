@@ -3,16 +3,24 @@
  * stand still, addresses change. One LAN of network namespaces, three real nodes, all times measured and printed.
  */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import OpenAI from 'openai';
-import type { NodeStatus } from '../../src/api/status.ts';
 import { LIVENESS } from '../../src/params.ts';
 import type { NodeProcess } from '../../src/node/node-process.io.ts';
-import { newHome, statusOf, stopAll, until, verdictOf } from '../e2e/harness.ts';
-import { createLan, Host, type Lan, MESH_PORT, whyNoLan } from './namespaces.ts';
+import { stopAll, until } from '../e2e/harness.ts';
+import { Host, MESH_PORT } from './host.ts';
+import { createLan, type Lan, lanAddress } from './lan.ts';
+import { whyNoLaboratory } from './namespace.ts';
+import {
+  addressSeenBy,
+  ask,
+  fullStatusOf,
+  isAlive,
+  newSwarmKey,
+  nodesSeenBy,
+  print,
+  theOne,
+  triesOf,
+  untilMet,
+} from './watching.ts';
 
 /** About 10 s for the default model's text: long enough to disturb it. */
 const SERVING = ['--tokens-per-second-max', '20'];
@@ -27,7 +35,7 @@ describe('three machines on one LAN', function () {
   let keyFile: string;
 
   before(async function () {
-    const why = await whyNoLan();
+    const why = await whyNoLaboratory();
     if (why !== undefined) {
       process.stdout.write(`      skipped: ${why}\n`);
       this.skip();
@@ -61,8 +69,8 @@ describe('three machines on one LAN', function () {
     assert.deepEqual(await nodesSeenBy(front), [front.node, server.node].toSorted());
     // It knows of a mesh and has heard nobody of it: nothing exists that it could be told of.
     await assert.rejects(ask(stranger), /503 .*no node that offers it can be reached/);
-    const { sent } = await hostD.packets();
-    assert.ok(sent > 0, 'the stranger was on the LAN');
+    const { packets } = await hostD.traffic();
+    assert.ok(packets > 0, 'the stranger was on the LAN');
     await Promise.all([stranger, server].map(async (node) => node.end('SIGKILL')));
   });
 
@@ -137,7 +145,7 @@ describe('three machines on one LAN', function () {
   it('find a machine again whose address changed', async () => {
     const [moved, other] = serving;
     assert.ok(moved && other);
-    await moved.host.moveTo(77);
+    await moved.host.moveTo(lanAddress(77));
     await until('the old address is silent', async () => !(await isAlive(moved.node, front)), 10_000);
     const backMs = await untilMet([front, moved.node, other.node], 30_000);
     const expected = `/ip4/${moved.host.address}/tcp/${MESH_PORT}`;
@@ -155,100 +163,8 @@ describe('three machines on one LAN', function () {
   });
 });
 
-interface Answer {
-  readonly text: string;
-  /** Who answered first. */
-  readonly node: string;
-  readonly requestId: string;
-  /** The longest wait between two pieces of text. */
-  readonly longestGapMs: number;
-}
-
-async function ask(
-  front: NodeProcess,
-  onText: (text: string, node: string) => Promise<void> = async () => undefined,
-): Promise<Answer> {
-  const client = new OpenAI({ baseURL: `${front.api}/v1`, apiKey: 'none', maxRetries: 0, timeout: 45_000 });
-  const { data: stream, response } = await client.chat.completions
-    .create({ model: 'skein-hello', stream: true, temperature: 0, messages: [{ role: 'user', content: 'hello' }] })
-    .withResponse();
-  const node = response.headers.get('x-skein-node') ?? '';
-  let [text, longestGapMs, grewAtMs] = ['', 0, performance.now()];
-  for await (const chunk of stream) {
-    const piece = chunk.choices[0]?.delta.content ?? '';
-    if (piece === '') continue;
-    text += piece;
-    longestGapMs = Math.max(longestGapMs, Math.round(performance.now() - grewAtMs));
-    grewAtMs = performance.now();
-    await onText(text, node);
-  }
-  return { text, node, requestId: response.headers.get('x-request-id') ?? '', longestGapMs };
-}
-
-/** Polls until each sees all others alive and connected; the time it took. */
-async function untilMet(nodes: readonly NodeProcess[], limitMs: number): Promise<number> {
-  const times = await Promise.all(
-    nodes.map(async (node) =>
-      until(`${node.name} sees everybody`, async () => (await connectedTo(node, nodes)) === nodes.length, limitMs),
-    ),
-  );
-  return Math.max(...times);
-}
-
-async function connectedTo(node: NodeProcess, nodes: readonly NodeProcess[]): Promise<number> {
-  const ids = new Set(nodes.map((one) => one.node));
-  const rows = (await statusOf(node)).nodes;
-  return rows.filter((row) => ids.has(row.node) && row.verdict === 'alive' && row.connected).length;
-}
-
-async function isAlive(target: NodeProcess, seenBy: NodeProcess): Promise<boolean> {
-  await delay(10);
-  return (await verdictOf(target, seenBy)) === 'alive';
-}
-
-async function nodesSeenBy(node: NodeProcess): Promise<readonly string[]> {
-  return (await statusOf(node)).nodes.map((row) => row.node).toSorted();
-}
-
-async function addressSeenBy(node: NodeProcess, target: NodeProcess): Promise<string> {
-  return (await fullStatusOf(node)).nodes.find((row) => row.node === target.node)?.address ?? 'unknown';
-}
-
-/** What `/api/status` of our own node answers. */
-async function fullStatusOf(node: NodeProcess): Promise<NodeStatus> {
-  // eslint-disable-next-line typescript/no-unsafe-type-assertion
-  return (await getJson(`${node.api}/api/status`)) as NodeStatus;
-}
-
-async function triesOf(node: NodeProcess, requestId: string): Promise<{ outcome: string; tokens: number }[]> {
-  const record = (await getJson(`${node.api}/api/requests/${requestId}`)) as {
-    tries: { outcome: string; tokens: number }[];
-  };
-  return record.tries;
-}
-
-async function getJson(url: string): Promise<unknown> {
-  return (await fetch(url)).json();
-}
-
-function theOne<Row extends { readonly node: NodeProcess }>(rows: readonly Row[], node: string): Row {
-  const found = rows.find((row) => row.node.node === node);
-  assert.ok(found, `${node} is one of the serving nodes`);
-  return found;
-}
-
 function hostsOf(lan: Lan | undefined): [Host, Host, Host, Host] {
   const [a, b, c, d] = lan?.hosts ?? [];
   assert.ok(a && b && c && d);
   return [a, b, c, d];
-}
-
-async function newSwarmKey(): Promise<string> {
-  const path = join(await newHome(), 'lab.key');
-  await writeFile(path, `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
-  return path;
-}
-
-function print(line: string): void {
-  process.stdout.write(`      ${line}\n`);
 }

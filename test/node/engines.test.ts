@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_MODEL_ID } from '../../src/inference/default-model.ts';
+import { Grammars } from '../../src/inference/answer-format.ts';
 import { LlamaEngine } from '../../src/inference/llama/llama-engine.io.ts';
 import { loadConfig } from '../../src/node/config.io.ts';
 import { type Engines, openEngines } from '../../src/node/engines.io.ts';
@@ -28,6 +29,7 @@ describe('the engines of a node', function () {
       options: config.options,
       paths: config.paths,
       environment: {},
+      grammars: new Grammars(),
       onModelsChanged: () => changes.emit('changed'),
       onMessage: (level, message) => {
         if (level === 'warn') warnings.push(message);

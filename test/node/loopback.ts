@@ -6,14 +6,14 @@ import { SwarmKey } from '../../src/discovery/swarm-key.ts';
 import type { NodeId } from '../../src/ids.ts';
 import { createIdentity } from '../../src/node/identity.io.ts';
 import { createNetwork, type NetworkOptions } from '../../src/node/libp2p.io.ts';
-import type { Network, Verdict } from '../../src/node/network.ts';
+import type { Network, NetworkEvents, Verdict } from '../../src/node/network.ts';
 
 export function testKey(seed: number): SwarmKey {
   return new SwarmKey(Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256));
 }
 
 export interface Recorded {
-  readonly type: 'member' | 'lost' | 'addresses' | 'message' | 'problem';
+  readonly type: 'member' | 'lost' | 'addresses' | 'message' | 'problem' | 'path' | 'path-closed' | 'own-addresses';
   readonly node?: NodeId;
   readonly text: string;
   readonly addresses?: readonly string[];
@@ -26,7 +26,11 @@ export class LoopbackNode {
   /** What the core would say about each gossip message. */
   verdict: Verdict = 'accept';
 
-  static async start(key: SwarmKey, options: Partial<NetworkOptions> = {}): Promise<LoopbackNode> {
+  static async start(
+    key: SwarmKey,
+    options: Partial<NetworkOptions> = {},
+    also: Partial<NetworkEvents> = {},
+  ): Promise<LoopbackNode> {
     const node = new LoopbackNode();
     node.network = await createNetwork({
       identity: await createIdentity(),
@@ -34,14 +38,29 @@ export class LoopbackNode {
       listen: ['/ip4/127.0.0.1/tcp/0'],
       mdns: false,
       events: {
-        onMember: (member, address) => node.#record({ type: 'member', node: member, text: address }),
-        onMemberLost: (member) => node.#record({ type: 'lost', node: member, text: '' }),
+        onMember: (member, address) => {
+          also.onMember?.(member, address);
+          node.#record({ type: 'member', node: member, text: address });
+        },
+        onMemberLost: (member) => {
+          also.onMemberLost?.(member);
+          node.#record({ type: 'lost', node: member, text: '' });
+        },
         onAddresses: (member, addresses, source) =>
           node.#record({ type: 'addresses', node: member, text: source, addresses }),
         onMessage: (bytes, from, judge) => {
           judge(node.verdict);
           node.#record({ type: 'message', node: from, text: new TextDecoder().decode(bytes) });
         },
+        onPathOpened: (path) => {
+          also.onPathOpened?.(path);
+          node.#record({ type: 'path', node: path.node, text: path.kind });
+        },
+        onPathClosed: (path) => {
+          also.onPathClosed?.(path);
+          node.#record({ type: 'path-closed', node: path.node, text: path.kind });
+        },
+        onOwnAddresses: () => node.#record({ type: 'own-addresses', text: '', addresses: node.network.addresses() }),
         onProblem: (where, error) => node.#record({ type: 'problem', text: `${where}: ${String(error)}` }),
       },
       ...options,
@@ -74,6 +93,17 @@ export class LoopbackNode {
     await this.until((event) => event.type === 'member' && event.node === member.id);
   }
 
+  /** The node keeps a place at this relay: a relayed address of its own. */
+  async untilRelayed(relay: LoopbackNode): Promise<string> {
+    const holds = (address: string): boolean => address.includes(`/p2p/${relay.id}/p2p-circuit`);
+    const now = this.network.addresses().find(holds);
+    if (now !== undefined) return now;
+    const event = await this.until(
+      ({ type, addresses }) => type === 'own-addresses' && addresses?.some(holds) === true,
+    );
+    return event.addresses?.find(holds) ?? '';
+  }
+
   #record(event: Recorded): void {
     this.log.push(event);
     for (const waiter of this.#waiting) {
@@ -88,8 +118,13 @@ export class LoopbackNode {
 export class LoopbackSwarm {
   readonly #nodes: LoopbackNode[] = [];
 
-  async start(key: SwarmKey = testKey(1), options: Partial<NetworkOptions> = {}): Promise<LoopbackNode> {
-    const node = await LoopbackNode.start(key, options);
+  /** `also`: who else hears of members and paths. */
+  async start(
+    key: SwarmKey = testKey(1),
+    options: Partial<NetworkOptions> = {},
+    also: Partial<NetworkEvents> = {},
+  ): Promise<LoopbackNode> {
+    const node = await LoopbackNode.start(key, options, also);
     this.#nodes.push(node);
     return node;
   }

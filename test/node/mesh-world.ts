@@ -67,6 +67,10 @@ export class MeshWorld {
     for (const other of process?.links ?? []) this.#unlink(other, node);
   }
 
+  meshOf(node: NodeId): Mesh | undefined {
+    return this.#processes.get(node)?.mesh;
+  }
+
   /** Undefined where it is not known, or dead. */
   verdict(by: NodeId, node: NodeId): string | undefined {
     return this.#memberOf(by, node)?.verdict;

@@ -26,6 +26,12 @@ describe('a log record', () => {
     { text: CANARY },
     { a: { b: { c: { d: { e: { f: { g: { h: CANARY } } } } } } } },
     { list: [{ psk: CANARY }] },
+    { link: CANARY },
+    { ownerKey: CANARY },
+    { member_keys: [CANARY] },
+    { order: CANARY },
+    { reason: `cannot use skein://join/1/${CANARY}` },
+    { where: [`skein://once/1/${CANARY} is used`] },
   ];
   for (const record of hidden) {
     it(`does not show ${JSON.stringify(record).replaceAll(CANARY, '...')}`, () => {
@@ -36,6 +42,15 @@ describe('a log record', () => {
       }
     });
   }
+
+  it('does not show a link that stands in the message itself', () => {
+    for (const format of ['json', 'human'] as const)
+      for (const kind of ['join', 'once']) {
+        const text = logged({ format }, (log) => log.warn(`the link skein://${kind}/1/${CANARY} is late`));
+        assert.ok(!text.includes(CANARY), text);
+        assert.match(text, /is late/);
+      }
+  });
 
   it('keeps what may be seen, and is not changed itself', () => {
     const record = { node: 'a', tokens: 12, nested: { requestId: 'r', prompt: 'p' } };

@@ -47,13 +47,22 @@ describe('the explain record', () => {
   });
 
   it('says when the prefix decided', () => {
-    const affinity = { node: nodeId(2), cachedTokens: 300 };
-    const record = explained(request('why', { affinity }), [candidate(1), candidate(2)]);
+    const holders = [{ node: nodeId(2), cachedTokens: 300, knownBy: 'session' as const }];
+    const record = explained(request('why', { holders }), [candidate(1), candidate(2)]);
     assert.match(record.summary, /goes first because it holds the session's prefix/);
     assert.match(
       record.considered.find(({ rank }) => rank === 1)?.why ?? '',
       /holds this session's prefix and costs 35 ms/,
     );
+  });
+
+  it('says how much of the prompt is held where the prompt itself told', () => {
+    const holders = [{ node: nodeId(2), cachedTokens: 256, knownBy: 'prompt' as const }];
+    const record = explained(request('why', { holders }), [candidate(1), candidate(2)]);
+    assert.match(record.summary, /goes first because it holds about 256 tokens of this prompt; 2 nodes/);
+    const first = record.considered.find(({ rank }) => rank === 1);
+    assert.match(first?.why ?? '', /holds about 256 tokens of this prompt and costs 79 ms, within the level/);
+    assert.equal(first?.heldTokens, 256);
   });
 
   it('says how many nodes its bounded rows leave out', () => {

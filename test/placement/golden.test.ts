@@ -65,7 +65,7 @@ function evaluate(input: GoldenInput): Pick<GoldenView, 'keyHash' | 'levelMs' | 
     promptTokens: input.promptTokens,
     answerTokens: input.answerTokens,
     excluded: new Set(input.excluded.map(parsed)),
-    ...(affinityNode !== '' && { affinity: { node: parsed(affinityNode), cachedTokens } }),
+    ...(affinityNode !== '' && { holders: [{ node: parsed(affinityNode), cachedTokens, knownBy: 'session' }] }),
   });
   const placement = place(asked, prepare(candidates, input), PLACEMENT);
   const refused = [...placement.refused]

@@ -85,7 +85,7 @@ describe('placing a request', () => {
 
   it('puts the holder of the prefix first while its credited cost is within the level, and not above it', () => {
     const three = [1, 2, 3].map((number) => candidate(number));
-    const affinity = { node: nodeId(4), cachedTokens: 290 };
+    const holders = [{ node: nodeId(4), cachedTokens: 290, knownBy: 'session' as const }];
     // The holder is dry without its credit, so it does not move the level.
     const level = placed(once(request('five'), [...three, candidate(4, { rttMs: 50_000 })])).levelMs;
     const cases = [
@@ -94,10 +94,10 @@ describe('placing a request', () => {
       { rttMs: level - 39, first: false },
     ];
     for (const { rttMs, first } of cases) {
-      const held = placed(once(request('five', { affinity }), [...three, candidate(4, { rttMs })]));
+      const held = placed(once(request('five', { holders }), [...three, candidate(4, { rttMs })]));
       assert.equal(held.levelMs, level);
-      assert.equal(held.ranked[0] === affinity.node, first, `rtt ${rttMs}`);
-      assert.equal(held.considered.find(({ node }) => node === affinity.node)?.affinity, first);
+      assert.equal(held.ranked[0] === nodeId(4), first, `rtt ${rttMs}`);
+      assert.equal(held.considered.find(({ node }) => node === nodeId(4))?.affinity, first);
       assert.equal(new Set(held.ranked).size, 4);
     }
   });
@@ -114,8 +114,25 @@ describe('placing a request', () => {
       [...three.map(() => [false, true]), [true, false]],
     );
     assert.equal(plain.ranked.indexOf(nodeId(4)), 3);
-    const affinity = { node: nodeId(4), cachedTokens: 0 };
-    assert.equal(placed(once(request('edge', { ...common, affinity }), view)).ranked[0], nodeId(4));
+    const holders = [{ node: nodeId(4), cachedTokens: 0, knownBy: 'session' as const }];
+    assert.equal(placed(once(request('edge', { ...common, holders }), view)).ranked[0], nodeId(4));
+  });
+
+  it('puts the cheapest of several holders first, and the next when that one is above the level', () => {
+    const holders = [
+      { node: nodeId(3), cachedTokens: 290, knownBy: 'prompt' as const },
+      { node: nodeId(4), cachedTokens: 280, knownBy: 'prompt' as const },
+      { node: nodeId(5), cachedTokens: 270, knownBy: 'prompt' as const },
+    ];
+    const first = (...rtts: readonly number[]): unknown => {
+      const [three = 0, four = 0, five = 0] = rtts;
+      const view = [candidate(3, { rttMs: three }), candidate(4, { rttMs: four }), candidate(5, { rttMs: five })];
+      return placed(once(request('several', { holders }), [candidate(1), candidate(2), ...view])).ranked[0];
+    };
+    assert.equal(first(5, 5, 5), nodeId(3));
+    assert.equal(first(16, 5, 5), nodeId(4));
+    assert.equal(first(15, 5, 5), nodeId(3), 'of equal ones the first that is named');
+    assert.equal(first(60_000, 60_000, 900), nodeId(5));
   });
 
   it('ignores a holder that is gone, refused or unknown', () => {
@@ -127,12 +144,12 @@ describe('placing a request', () => {
     ];
     const plain = once(request('six'), candidates);
     for (const number of [2, 3, 77]) {
-      const affinity = { node: nodeId(number), cachedTokens: 300 };
-      assert.deepEqual(once(request('six', { affinity }), candidates), plain);
+      const holders = [{ node: nodeId(number), cachedTokens: 300, knownBy: 'session' as const }];
+      assert.deepEqual(once(request('six', { holders }), candidates), plain);
     }
     const excluded = new Set([nodeId(4)]);
-    const affinity = { node: nodeId(4), cachedTokens: 300 };
-    assert.deepEqual(placed(once(request('six', { affinity, excluded }), candidates)).ranked, [nodeId(1)]);
+    const holders = [{ node: nodeId(4), cachedTokens: 300, knownBy: 'session' as const }];
+    assert.deepEqual(placed(once(request('six', { holders, excluded }), candidates)).ranked, [nodeId(1)]);
   });
 
   it('gives equal bytes for equal views and requests, whatever the order and whatever was asked before (S5)', () => {
@@ -147,7 +164,10 @@ describe('placing a request', () => {
       fc.property(inputs, ({ seed, size, key, promptTokens, flood }) => {
         const view = mixedView(seed, size);
         const conditions = flood ? FLOOD : CALM;
-        const asked = request(key, { promptTokens, affinity: { node: nodeId(0), cachedTokens: 100 } });
+        const asked = request(key, {
+          promptTokens,
+          holders: [{ node: nodeId(0), cachedTokens: 100, knownBy: 'session' }],
+        });
         const first = once(asked, view, conditions);
         const previous = prepare(mixedView(`${seed}'`, size + 5), CALM);
         const used = prepare(shuffled(view, seed), { ...conditions, previous });

@@ -1,10 +1,10 @@
 /**
- * One child process as its parent sees it: forked with few rights and a bare environment, watched, and ended. It reports parsed messages
+ * One child process as its parent sees it: started in its sandbox with a bare environment, watched, and ended. It reports parsed messages
  * and, exactly once, its death with a reason for people. The watch counts its own ticks without a word of the child, not
  * time, so that a machine that slept does not kill its engines on waking.
  * Limits: the JavaScript heap of the child is bounded, its native memory is not; its last words are kept up to a bound.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { extname } from 'node:path';
 import {
   type ChildMessage,
@@ -13,8 +13,10 @@ import {
   type ParentMessage,
   parseChildMessages,
 } from './child-protocol.ts';
+import { type SandboxedChild, startSandboxed } from './sandbox.io.ts';
 
 export interface ChildLinkOptions {
+  readonly sandbox: Pick<SandboxedChild, 'layers' | 'probe' | 'files' | 'memoryBytesMax'>;
   readonly onMessage: (message: ChildMessage) => void;
   /** Once; nothing comes after it. */
   readonly onDeath: (detail: string) => void;
@@ -26,8 +28,8 @@ export interface ChildLinkOptions {
 const SILENT_TICKS_MAX: Readonly<Record<LoadPhase | 'serving', number>> = {
   engine: 60,
   weights: 60,
-  // Templates come from the file and may never return.
-  template: 6,
+  // The child ends it before; this is for what it cannot end.
+  template: 10,
   context: 60,
   serving: 6,
 };
@@ -56,11 +58,12 @@ export class ChildLink {
 
   constructor(options: ChildLinkOptions) {
     this.#options = options;
-    // Compiled, this file and the child end in .js.
-    this.#child = fork(new URL(`llama-child.io${extname(import.meta.url)}`, import.meta.url), [], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: [`--max-old-space-size=${CHILD_HEAP_MEGABYTES}`],
-      env: childEnvironment(),
+    this.#child = startSandboxed({
+      ...options.sandbox,
+      // Compiled, this file and the child end in .js.
+      module: new URL(`llama-child.io${extname(import.meta.url)}`, import.meta.url),
+      nodeOptions: [`--max-old-space-size=${CHILD_HEAP_MEGABYTES}`],
+      environment: childEnvironment(),
     });
     this.#child.stderr?.setEncoding('utf8');
     this.#child.stderr?.on('data', (text: string) => {
@@ -142,7 +145,9 @@ export class ChildLink {
   }
 }
 
-function childEnvironment(): NodeJS.ProcessEnv {
-  const passed = Object.entries(process.env).filter(([name]) => PASSED_ENVIRONMENT.test(name));
+function childEnvironment(): Readonly<Record<string, string>> {
+  const passed = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => PASSED_ENVIRONMENT.test(entry[0]) && entry[1] !== undefined,
+  );
   return { ...Object.fromEntries(passed), NODE_LLAMA_CPP_SKIP_DOWNLOAD: 'true' };
 }

@@ -4,7 +4,7 @@
  * fit ends the child. The child trusts its parent. The child sends arrays, one for each turn of its event loop.
  * Limits: below; text of the child that people may read is cut and cleaned.
  */
-import type { ChatMessage, FinishReason, Resume, Sampling, Usage } from '../engine.ts';
+import type { ChatMessage, FinishReason, Resume, Sampling, Task, Usage } from '../engine.ts';
 
 export interface LoadCommand {
   readonly type: 'load';
@@ -23,6 +23,11 @@ export interface StartCommand {
   readonly sampling: Sampling;
   /** GBNF that the whole answer must follow. */
   readonly grammar?: string;
+  /** What the grammar says about calls of functions: the answer is nothing else, or may go over to them. Absent = nothing. */
+  readonly calls?: 'only' | 'possible';
+  /** Instead of the messages. */
+  readonly task?: Task;
+  /** `text` is what the client has read, also where the answer travels as scored tokens. */
   readonly resume?: Resume;
 }
 
@@ -34,6 +39,8 @@ export type ParentMessage =
 
 /** What the child is at while it loads; the parent allows each its time. */
 export type LoadPhase = 'engine' | 'weights' | 'template' | 'context';
+
+export type RefusalReason = 'unsupported-feature' | 'invalid-request';
 
 export type LoadFailure = 'no-engine' | 'memory' | 'model';
 
@@ -64,6 +71,8 @@ export type ChildMessage =
       readonly contextTokens: number;
     }
   | { readonly type: 'failed'; readonly runId: number; readonly detail: string }
+  /** Not a fault of the engine: the model, or the text, is not made for it. */
+  | { readonly type: 'refused'; readonly runId: number; readonly reason: RefusalReason; readonly detail: string }
   /** A cancelled run left its slot. */
   | { readonly type: 'released'; readonly runId: number };
 
@@ -82,6 +91,7 @@ export const CHILD_LIMITS = {
 } as const;
 
 const PHASES: readonly LoadPhase[] = ['engine', 'weights', 'template', 'context'];
+const REFUSALS: readonly RefusalReason[] = ['unsupported-feature', 'invalid-request'];
 const LOAD_FAILURES: readonly LoadFailure[] = ['no-engine', 'memory', 'model'];
 
 /** The messages of one turn, or undefined when any of them is not one. */
@@ -144,15 +154,22 @@ function parseRunMessage(item: Readonly<Record<string, unknown>>, runId: number)
       if (usage === undefined || (finishReason !== 'stop' && finishReason !== 'length')) return undefined;
       return { type: 'ended', runId, finishReason, usage };
     }
-    case 'failed': {
-      const { detail } = item;
-      return typeof detail === 'string' ? { type: 'failed', runId, detail: cleanDetail(detail) } : undefined;
-    }
+    case 'failed':
+    case 'refused':
+      return parseFailure(item, runId);
     case 'released':
       return { type: 'released', runId };
     default:
       return undefined;
   }
+}
+
+function parseFailure(item: Readonly<Record<string, unknown>>, runId: number): ChildMessage | undefined {
+  const reason = REFUSALS.find((known) => known === item['reason']);
+  if (typeof item['detail'] !== 'string') return undefined;
+  const detail = cleanDetail(item['detail']);
+  if (item['type'] === 'failed') return { type: 'failed', runId, detail };
+  return reason === undefined ? undefined : { type: 'refused', runId, reason, detail };
 }
 
 function parseCounts(item: Readonly<Record<string, unknown>>, runId: number): ChildMessage | undefined {

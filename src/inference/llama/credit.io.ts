@@ -13,6 +13,11 @@ export class Credit {
     return this.#closed;
   }
 
+  /** `take` would answer at once. */
+  get ready(): boolean {
+    return this.#closed || this.#left > 0;
+  }
+
   grant(tokens: number): void {
     this.#left += tokens;
     if (this.#left > 0 && this.#waiting !== undefined) {

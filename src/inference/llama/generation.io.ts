@@ -1,6 +1,7 @@
 /**
  * One answer inside the child: align the sequence's cache with the prompt, evaluate the rest of it in chunks, then one
- * token after the other, each after a credit. What ends an answer: the model, a stop string, the length, a full context, a cancel.
+ * token after the other, each after a credit, all of it together with the other answers (`batching.io.ts`).
+ * What ends an answer: the model, a stop string, the length, a full context, a cancel.
  * A token whose text is partly held back is itself held back until the next one is known, because text can only leave with
  * a token: were the answer over, the held text would be lost.
  * Limits: resumed sampling is as random as the seed, but not the same draw; cancel takes effect between two evaluations.
@@ -8,28 +9,30 @@
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
 import type { FinishReason, Sampling, Usage } from '../engine.ts';
 import { TextStream, TokenText } from '../text-stream.ts';
+import { TOOL_CALL_START } from '../tool-text.ts';
+import type { Batching, Seat } from './batching.io.ts';
 import type { ChildMessage, StartCommand } from './child-protocol.ts';
 import type { Credit } from './credit.io.ts';
-import type { GrammarSampling } from './grammar-state.io.ts';
+import type { HeldSampling } from './grammar-state.io.ts';
 import type { LoadedModel } from './loaded-model.io.ts';
+import { scoreLine, scoreOf, takeBack, type TokenScore } from './scores.io.ts';
 
-/** Prompt tokens of one evaluation: it starts small, and grows or shrinks to take about this long. Source: measured (256 lets
- *  other streams breathe on two cores) and the cancel limit of 250 ms. */
-const CHUNK = { tokensMin: 16, tokensStart: 64, tokensMax: 256, elapsedMsMin: 40, elapsedMsMax: 120 } as const;
-/** Running answers go before prompts. Source: copied, the range of node-llama-cpp is 1 to 5. */
-const PRIORITY = { prompt: 4, answer: 5 } as const;
 /** Tokens that the penalties look back on. Source: guess. */
 const PENALTY_TOKENS_MAX = 1_024;
+/** Logits are divided by it. Source: guess. */
+const REPEAT_PENALTY_MIN = 0.01;
 
 export interface GenerationOptions {
   readonly loaded: LoadedModel;
   readonly sequence: LlamaContextSequence;
+  readonly batching: Batching;
+  readonly seat: Seat;
   readonly command: StartCommand;
   readonly prompt: readonly Token[];
   /** The tokens of the answer that another engine produced. */
   readonly resumed: readonly Token[];
-  /** Where the answer is in its grammar, the resumed tokens included; absent = any text. */
-  readonly grammar?: GrammarSampling;
+  /** A grammar is where the answer is in it, the resumed tokens included. */
+  readonly held: HeldSampling;
   readonly credit: Credit;
   /** For a sampler without a seed of the client's. */
   readonly randomSeed: number;
@@ -41,8 +44,13 @@ export interface GenerationEnd {
   readonly usage: Usage;
 }
 
-interface Withheld {
+/** A token of the answer, and how likely it was where that is asked for. */
+interface Made {
   readonly tokenId: Token;
+  readonly score?: TokenScore;
+}
+
+interface Withheld extends Made {
   readonly text: string;
 }
 
@@ -63,16 +71,19 @@ export class Generation {
   #foundTokens = 0;
 
   constructor(options: GenerationOptions) {
-    const { loaded, prompt, resumed, grammar } = options;
+    const { loaded, prompt, resumed } = options;
     const { resume, sampling } = options.command;
     this.#options = options;
     this.#text = new TokenText((tokenIds, before) => {
       // eslint-disable-next-line typescript/no-unsafe-type-assertion
       return loaded.model.detokenize(tokenIds as readonly Token[], false, before as readonly Token[]);
     });
-    // A grammar knows its end, and the texts that end other answers may be part of a string.
-    const stop = [...sampling.stop, ...(grammar === undefined ? loaded.stopTexts : [])];
-    this.#stream = new TextStream({ stop, ...(resume === undefined ? {} : { sent: resume.text }) });
+    const stop = stopsOf(options.command, loaded.stopTexts);
+    this.#stream = new TextStream({
+      stop,
+      until: TOOL_CALL_START,
+      ...(resume === undefined ? {} : { sent: resume.text }),
+    });
     const text = resumed.map((tokenId) => this.#text.push(tokenId)).join('');
     const sent = resume?.text ?? '';
     // Another tokenizer may cut or clean differently; what the client has seen decides.
@@ -87,8 +98,15 @@ export class Generation {
   async run(): Promise<GenerationEnd | undefined> {
     const over = this.#overBeforeItBegan();
     if (over !== undefined) return this.#end(over);
-    if (!(await this.#evaluatePrompt())) return undefined;
-    const { sequence, loaded, credit } = this.#options;
+    try {
+      return (await this.#evaluatePrompt()) ? await this.#generate() : undefined;
+    } finally {
+      this.#options.seat.leave();
+    }
+  }
+
+  async #generate(): Promise<GenerationEnd | undefined> {
+    const { sequence, loaded, credit, seat, batching } = this.#options;
     const last = this.#tokens.at(-1);
     if (last === undefined) throw new Error('the prompt is empty');
     const answer = sequence.evaluate([last], this.#samplingOptions());
@@ -96,14 +114,20 @@ export class Generation {
       for (;;) {
         // Tokens come one after the other.
         // eslint-disable-next-line no-await-in-loop
+        await seat.ask('answer');
+        // eslint-disable-next-line no-await-in-loop
         const { value, done } = await answer.next();
+        batching.measure();
         if (credit.closed) return undefined;
         const ended = done === true || loaded.stopTokens.has(value);
         this.#letWithheldLeave(ended ? this.#flush() : '');
         if (ended) return this.#end('stop');
+        if (!credit.ready) seat.leave();
         // eslint-disable-next-line no-await-in-loop
         if (!(await credit.take())) return undefined;
-        const finishReason = this.#accept(value);
+        // eslint-disable-next-line no-await-in-loop
+        const finishReason = this.#accept(await this.#scored(value));
+        if (credit.closed) return undefined;
         if (finishReason !== undefined) return this.#end(finishReason);
       }
     } finally {
@@ -119,26 +143,32 @@ export class Generation {
 
   /** All but the last token, whose evaluation is the first that gives a new one. False when it was cancelled. */
   async #evaluatePrompt(): Promise<boolean> {
-    const { sequence, prompt, credit } = this.#options;
+    const { sequence, prompt, credit, seat, batching } = this.#options;
     const before = this.#tokens.slice(0, -1);
-    await sequence.adaptStateToTokens(before, false);
+    await this.#alignCache(before);
     let done = sequence.nextTokenIndex;
     this.#cachedTokens = Math.min(done, prompt.length);
     this.#foundTokens = done;
     this.#reportProgress(done);
-    let chunkTokens: number = CHUNK.tokensStart;
-    while (done < before.length) {
-      if (credit.closed) return false;
-      const chunk = before.slice(done, done + chunkTokens);
-      const startedMs = performance.now();
+    while (done < before.length && !credit.closed) {
       // Chunk after chunk, so that a cancel and other runs get their turn.
       // eslint-disable-next-line no-await-in-loop
-      await sequence.evaluateWithoutGeneratingNewTokens(chunk, { evaluationPriority: PRIORITY.prompt });
+      await seat.ask('prompt');
+      const chunk = before.slice(done, done + batching.promptTokens);
+      // eslint-disable-next-line no-await-in-loop
+      await sequence.evaluateWithoutGeneratingNewTokens(chunk, { evaluationPriority: seat.priority });
+      batching.measure();
       done += chunk.length;
-      chunkTokens = nextChunkTokens(chunkTokens, performance.now() - startedMs);
       this.#reportProgress(done);
     }
     return !credit.closed;
+  }
+
+  /** What the cache holds beyond the common beginning goes. */
+  async #alignCache(tokens: Token[]): Promise<void> {
+    const { sequence, batching } = this.#options;
+    if (sequence.compareContextTokens(tokens).firstDifferentIndex === sequence.nextTokenIndex) return;
+    await batching.alone(async () => sequence.adaptStateToTokens(tokens, false));
   }
 
   #reportProgress(done: number): void {
@@ -147,32 +177,47 @@ export class Generation {
     report({ type: 'progress', runId: command.runId, ...counts });
   }
 
+  /** The cache is one token shorter for a moment, for which the others pause. */
+  async #scored(tokenId: Token): Promise<Made> {
+    const { sequence, command, seat, batching } = this.#options;
+    const { logprobs } = command.sampling;
+    if (logprobs === undefined) return { tokenId };
+    seat.leave();
+    const last = await batching.alone(async () => takeBack(sequence));
+    await seat.ask('answer');
+    const score = await scoreOf(sequence, { last, tokenId, top: logprobs, evaluationPriority: seat.priority });
+    batching.measure();
+    return { tokenId, score };
+  }
+
   /** Takes in a new token: the reason to end after it, if there is one. */
-  #accept(tokenId: Token): FinishReason | undefined {
+  #accept(made: Made): FinishReason | undefined {
+    const { tokenId } = made;
     this.#tokens.push(tokenId);
     const text = this.#owed + this.#stream.push(this.#text.push(tokenId));
     this.#owed = '';
     if (this.#stream.stopped) {
-      this.#leave(tokenId, text);
+      this.#leave(made, text);
       return 'stop';
     }
     if (this.#position + 1 >= this.#lengthMax) {
-      this.#leave(tokenId, text + this.#flush());
+      this.#leave(made, text + this.#flush());
       return 'length';
     }
-    if (this.#text.holds || this.#stream.holds) this.#withheld = { tokenId, text };
-    else this.#leave(tokenId, text);
+    if (this.#text.holds || this.#stream.holds) this.#withheld = { ...made, text };
+    else this.#leave(made, text);
     return undefined;
   }
 
   #letWithheldLeave(more: string): void {
     if (this.#withheld === undefined) return;
-    this.#leave(this.#withheld.tokenId, this.#withheld.text + more);
+    this.#leave(this.#withheld, this.#withheld.text + more);
     this.#withheld = undefined;
   }
 
-  #leave(tokenId: Token, text: string): void {
-    const { report, command } = this.#options;
+  #leave({ tokenId, score }: Made, plain: string): void {
+    const { report, command, loaded } = this.#options;
+    const text = score === undefined ? plain : scoreLine(loaded.model, { tokenId, score }, plain);
     report({ type: 'tokens', runId: command.runId, position: this.#position, tokenIds: [tokenId], text });
     this.#position += 1;
   }
@@ -188,7 +233,7 @@ export class Generation {
   }
 
   #samplingOptions(): SequenceEvaluateOptions {
-    const { command, prompt, randomSeed, grammar } = this.#options;
+    const { command, prompt, randomSeed, held, seat } = this.#options;
     const { sampling } = command;
     return {
       temperature: sampling.temperature,
@@ -200,23 +245,24 @@ export class Generation {
       ...penalties(sampling, () =>
         this.#tokens.slice(Math.max(prompt.length, this.#tokens.length - PENALTY_TOKENS_MAX)),
       ),
-      ...grammar,
-      evaluationPriority: PRIORITY.answer,
+      ...held,
+      evaluationPriority: seat.priority,
     };
   }
 }
 
-function nextChunkTokens(tokens: number, elapsedMs: number): number {
-  if (elapsedMs > CHUNK.elapsedMsMax) return Math.max(CHUNK.tokensMin, Math.floor(tokens / 2));
-  return elapsedMs < CHUNK.elapsedMsMin ? Math.min(CHUNK.tokensMax, tokens * 2) : tokens;
+/** A grammar knows its end, and the texts that end other answers may be part of a string. Calls are never cut by a client's. */
+function stopsOf({ sampling, calls, grammar }: StartCommand, ofModel: readonly string[]): readonly string[] {
+  if (calls === 'only') return [];
+  return grammar !== undefined && calls === undefined ? sampling.stop : [...sampling.stop, ...ofModel];
 }
 
 function penalties(sampling: Sampling, answer: () => Token[]): Pick<SequenceEvaluateOptions, 'repeatPenalty'> {
-  const { frequencyPenalty, presencePenalty } = sampling;
-  if (frequencyPenalty === 0 && presencePenalty === 0) return {};
+  const { frequencyPenalty, presencePenalty, repeatPenalty = 1 } = sampling;
+  if (frequencyPenalty === 0 && presencePenalty === 0 && repeatPenalty === 1) return {};
   return {
     repeatPenalty: {
-      penalty: 1,
+      penalty: Math.max(REPEAT_PENALTY_MIN, repeatPenalty),
       frequencyPenalty,
       presencePenalty,
       punishTokens: answer,

@@ -3,15 +3,19 @@
  * when the node lists its models, and again in the child just before loading, because files change in between.
  * Limits: at most `GGUF_LIMITS.headerBytesMax` bytes, read in steps that double.
  */
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { checkGguf, GGUF_LIMITS, type GgufCheck } from '../gguf-check.ts';
 
 /** Enough for a small vocabulary. Source: guess. */
 const FIRST_READ_BYTES = 1_048_576;
 
+/** A pipe that nobody writes to would keep `open` waiting for ever, and with it the start of the node. Windows has neither. */
+const OPEN_FLAGS = constants.O_RDONLY | (process.platform === 'win32' ? 0 : constants.O_NONBLOCK);
+
 /** Throws the file system's error when the file cannot be read. */
 export async function checkGgufFile(path: string): Promise<GgufCheck> {
-  const handle = await open(path, 'r');
+  const handle = await open(path, OPEN_FLAGS);
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) return { type: 'rejected', reason: 'is no regular file' };

@@ -13,11 +13,16 @@ import {
   type Token,
   TokenBias,
 } from 'node-llama-cpp';
+import type { Sampling } from '../engine.ts';
+import type { StartCommand } from './child-protocol.ts';
 
-/** What the sampler needs to keep to a grammar. */
-export type GrammarSampling = Required<Pick<SequenceEvaluateOptions, 'grammarEvaluationState' | 'tokenBias'>>;
+/** What holds the sampler: a grammar, and tokens that are more or less wanted. Empty = nothing does. */
+export type HeldSampling = Pick<SequenceEvaluateOptions, 'grammarEvaluationState' | 'tokenBias'>;
 
 type Accept = (state: unknown, token: Token) => void;
+
+/** A bias of so much, or less, forbids a token. Source: spec (OpenAI). */
+const FORBIDDEN_BIAS = -100;
 
 /** Of one model. */
 export class GrammarStates {
@@ -28,18 +33,35 @@ export class GrammarStates {
     this.#model = model;
   }
 
-  /** `grammar` is GBNF, `before` the tokens of the answer so far. Throws where one of them is not accepted. */
-  async open(grammar: string, before: readonly Token[]): Promise<GrammarSampling> {
+  /** `before` are the tokens of the answer so far. Throws where the grammar does not accept one of them. */
+  async open(
+    { grammar, sampling }: Pick<StartCommand, 'grammar' | 'sampling'>,
+    before: readonly Token[],
+  ): Promise<HeldSampling> {
     const model = this.#model;
+    const biases = sampling.logitBias ?? [];
+    if (grammar === undefined) return biases.length === 0 ? {} : { tokenBias: biased(model, biases) };
     const state = new LlamaGrammarEvaluationState({ model, grammar: await model.llama.createGrammar({ grammar }) });
     if (before.length > 0) read(model, state, before);
-    this.#textOnly ??= withoutControlTokens(model);
-    return { grammarEvaluationState: state, tokenBias: this.#textOnly };
+    this.#textOnly ??= withoutControlTokens(model, TokenBias.for(model));
+    const tokenBias = biases.length === 0 ? this.#textOnly : withoutControlTokens(model, biased(model, biases));
+    return { grammarEvaluationState: state, tokenBias };
   }
 }
 
-function withoutControlTokens(model: LlamaModel): TokenBias {
-  const bias = TokenBias.for(model);
+/** Tokens that end an answer cannot be biased: node-llama-cpp leaves them out. */
+function biased(model: LlamaModel, biases: NonNullable<Sampling['logitBias']>): TokenBias {
+  const table = TokenBias.for(model);
+  const wanted = new Map(biases.map(({ token, bias }) => [token, bias]));
+  // Only tokens that there are: the native code looks them up without a check.
+  for (const token of model.iterateAllTokens()) {
+    const bias = wanted.get(token);
+    if (bias !== undefined) table.set(token, bias <= FORBIDDEN_BIAS ? 'never' : { logit: bias });
+  }
+  return table;
+}
+
+function withoutControlTokens(model: LlamaModel, bias: TokenBias): TokenBias {
   for (const token of model.iterateAllTokens()) {
     const { control, unknown, unused } = model.getTokenAttributes(token);
     // Those that end an answer are left out by the bias itself.

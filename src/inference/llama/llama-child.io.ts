@@ -9,9 +9,11 @@ import type { ChildMessage, ParentMessage, StartCommand } from './child-protocol
 import { Credit } from './credit.io.ts';
 import { Generation } from './generation.io.ts';
 import type { GrammarStates } from './grammar-state.io.ts';
+import { isList, isReader, Lists } from './list-run.io.ts';
 import type { LoadedModel } from './loaded-model.io.ts';
 import { Outbox } from './outbox.io.ts';
 import { createPrompt, resumedTokens } from './prompt.io.ts';
+import { canScore } from './scores.io.ts';
 import { Slots } from './slots.io.ts';
 
 /** Source: guess, six of them fit into the parent's patience. */
@@ -22,7 +24,9 @@ const outbox = new Outbox((messages) => {
   if (process.connected) process.send?.(messages);
 });
 const credits = new Map<number, Credit>();
-let serving: { readonly loaded: LoadedModel; readonly slots: Slots; readonly grammars: GrammarStates } | undefined;
+let serving:
+  | { readonly loaded: LoadedModel; readonly slots: Slots; readonly grammars: GrammarStates; readonly lists: Lists }
+  | undefined;
 
 process.on('disconnect', endProcess);
 process.on('SIGINT', () => undefined);
@@ -64,7 +68,12 @@ async function load(command: Extract<ParentMessage, { type: 'load' }>): Promise<
     const { loadModel } = await import('./loaded-model.io.ts');
     const { GrammarStates: States } = await import('./grammar-state.io.ts');
     const loaded = await loadModel(command, async (phase) => announce({ type: 'phase', phase }));
-    serving = { loaded, slots: new Slots(loaded.sequences), grammars: new States(loaded.model) };
+    serving = {
+      loaded,
+      slots: new Slots(loaded.sequences),
+      grammars: new States(loaded.model),
+      lists: new Lists(loaded),
+    };
     outbox.push({ type: 'ready', contextTokens: loaded.contextTokens, slots: loaded.sequences.length });
   } catch (error) {
     outbox.push({ type: 'load-failed', reason: loadFailure(error), detail: describe(error) });
@@ -97,22 +106,28 @@ async function start(command: StartCommand): Promise<void> {
 async function answer(command: StartCommand, credit: Credit): Promise<ChildMessage> {
   const { runId } = command;
   if (serving === undefined) throw new Error('no model is loaded');
-  const { loaded, slots, grammars } = serving;
-  const prompt = createPrompt(loaded, command.messages);
+  const { loaded, slots, grammars, lists } = serving;
+  const { batching } = loaded;
+  const { task } = command;
+  if (isList(task)) return lists.run({ command, task, credit, report: (message) => outbox.push(message) });
+  const refusal = refusalOf(loaded, command);
+  if (refusal !== undefined) return refusal;
+  const prompt = createPrompt(loaded, command);
   if (prompt.type === 'too-long')
     return { type: 'too-long', runId, promptTokens: prompt.promptTokens, contextTokens: loaded.contextTokens };
   const sequence = slots.take(prompt.tokens);
   if (sequence === undefined) throw new Error('no slot is free');
   try {
     const resumed = resumedTokens(loaded, command.resume);
-    const grammar = command.grammar === undefined ? undefined : await grammars.open(command.grammar, resumed);
     const generation = new Generation({
       loaded,
       sequence,
+      batching,
+      seat: batching.seat(loaded.sequences.indexOf(sequence)),
       command,
       prompt: prompt.tokens,
       resumed,
-      ...(grammar === undefined ? {} : { grammar }),
+      held: await grammars.open(command, resumed),
       credit,
       randomSeed: randomInt(2 ** 32),
       report: (message) => outbox.push(message),
@@ -121,11 +136,19 @@ async function answer(command: StartCommand, credit: Credit): Promise<ChildMessa
     return end === undefined ? { type: 'released', runId } : { type: 'ended', runId, ...end };
   } catch (error) {
     // Its cache may be half written.
-    await sequence.clearHistory();
+    await batching.alone(async () => sequence.clearHistory());
     throw error;
   } finally {
     slots.release(sequence);
   }
+}
+
+/** What the model is not made for. */
+function refusalOf({ model }: LoadedModel, { runId, sampling }: StartCommand): ChildMessage | undefined {
+  const refused = (detail: string): ChildMessage => ({ type: 'refused', runId, reason: 'unsupported-feature', detail });
+  if (isReader(model)) return refused('this model does not write text; it is made for embeddings or reranking');
+  if (sampling.logprobs !== undefined && !canScore(model)) return refused('logprobs: this model cannot tell them');
+  return undefined;
 }
 
 function loadFailure(error: unknown): 'no-engine' | 'memory' | 'model' {

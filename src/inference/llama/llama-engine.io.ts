@@ -2,14 +2,16 @@
  * The engine port over llama.cpp: GGUF files of this machine, each run by a child process of its own, so that a file that
  * kills its process kills nothing else and its memory comes back with it. This file only joins the models; the life of one
  * is in `model-host.io.ts`, the work in `llama-child.io.ts`.
- * Limits: as many children as models in use; nothing is unloaded before `close`.
+ * Limits: a model is unloaded only where another finds no room, the one unused for longest first.
  */
 import { type Failure, failure } from '../../errors.ts';
 import type { ModelId } from '../../ids.ts';
 import { Grammars } from '../answer-format.ts';
 import type { Job, Engine, EngineEvent, EngineModel, EngineRun } from '../engine.ts';
+import { startSettled } from '../settled-run.ts';
 import type { StoredModel } from '../stored-model.ts';
-import { ModelHost } from './model-host.io.ts';
+import { ModelHost, type Sandbox } from './model-host.io.ts';
+import { prepareJob } from './run-command.ts';
 
 export interface LlamaEngineOptions {
   readonly models: readonly StoredModel[];
@@ -23,6 +25,10 @@ export interface LlamaEngineOptions {
   readonly preload?: boolean;
   /** `models()` says something new. */
   readonly onModelsChanged?: () => void;
+  /** Around every child; absent = none. */
+  readonly sandbox?: Sandbox;
+  /** What came of the clients' schemas; absent = its own. */
+  readonly grammars?: Grammars;
   /** Between two looks at a child; a child silent for seven of them is ended. */
   readonly watchTickMs?: number;
 }
@@ -30,11 +36,12 @@ export interface LlamaEngineOptions {
 export class LlamaEngine implements Engine, AsyncDisposable {
   readonly kind = 'llama';
   readonly #hosts: ReadonlyMap<ModelId, ModelHost>;
-  readonly #grammars = new Grammars();
+  readonly #grammars: Grammars;
   #closed = false;
 
   constructor(options: LlamaEngineOptions) {
-    const { slots = 4, contextTokens = 8_192, maxThreads, watchTickMs } = options;
+    const { slots = 4, contextTokens = 8_192, maxThreads, watchTickMs, sandbox } = options;
+    this.#grammars = options.grammars ?? new Grammars();
     this.#hosts = new Map(
       options.models.map((stored) => [
         stored.model,
@@ -44,7 +51,9 @@ export class LlamaEngine implements Engine, AsyncDisposable {
           contextTokens,
           ...(maxThreads === undefined ? {} : { threads: maxThreads }),
           ...(watchTickMs === undefined ? {} : { watchTickMs }),
+          ...(sandbox === undefined ? {} : { sandbox }),
           onChanged: () => options.onModelsChanged?.(),
+          makeRoom: async () => this.#makeRoom(),
         }),
       ]),
     );
@@ -59,9 +68,10 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     const host = this.#hosts.get(job.model);
     if (host === undefined) return refuse(on, failure('model-not-found', `this engine has no model ${job.model}`));
     // Here and not in the child: a schema is a client's, and what comes of it is checked and remembered.
-    const grammar = this.#grammars.of(job.format);
-    if (grammar.type === 'refused') return refuse(on, grammar.failure);
-    return host.start({ job, ...(grammar.type === 'grammar' ? { grammar: grammar.text } : {}) }, on);
+    return startSettled({ job, grammars: this.#grammars, on }, () => {
+      const prepared = prepareJob(job, this.#grammars);
+      return 'code' in prepared ? refuse(on, prepared) : host.start(prepared, on);
+    });
   }
 
   /** Loads a model, also one in quarantine; resolves when it is ready or failed. Undefined for an unknown one. */
@@ -82,6 +92,19 @@ export class LlamaEngine implements Engine, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Ends the process of the model that nobody has used for longest. What runs is never ended for another. */
+  async #makeRoom(): Promise<boolean> {
+    const idle = [...this.#hosts.values()]
+      .flatMap((host) => (host.idleSinceMs === undefined ? [] : [{ host, idleSinceMs: host.idleSinceMs }]))
+      .toSorted((left, right) => left.idleSinceMs - right.idleSinceMs);
+    for (const { host } of idle) {
+      // One is enough to try again.
+      // eslint-disable-next-line no-await-in-loop
+      if (await host.unload()) return true;
+    }
+    return false;
   }
 
   /** Never rejects: what fails is a state of its model. One at a time, so that they do not fight for the disk. */

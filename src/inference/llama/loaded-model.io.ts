@@ -1,7 +1,7 @@
 /**
  * Loads one model in the child: header check, llama.cpp's binary (never built, never downloaded), memory estimate, weights,
  * chat template, context. Only here does anything parse the file. Each step is announced first, so that the parent knows
- * what took too long; a template that never ends is stopped by the parent's watch, which ends this process.
+ * what took too long; a template that never ends is stopped, and what eats memory meanwhile ends this process.
  * Limits: memory is estimated only without a graphics card, where llama.cpp itself does not check it.
  */
 import { availableParallelism } from 'node:os';
@@ -12,6 +12,7 @@ import {
   InsufficientMemoryError,
   type Llama,
   type LlamaContext,
+  type LlamaContextOptions,
   type LlamaContextSequence,
   LlamaLogLevel,
   type LlamaModel,
@@ -21,13 +22,20 @@ import {
   type Token,
 } from 'node-llama-cpp';
 import { GGUF_LIMITS } from '../gguf-check.ts';
+import { Batching } from './batching.io.ts';
 import type { LoadCommand, LoadFailure, LoadPhase } from './child-protocol.ts';
+import { watchCores } from './core-use.io.ts';
 import { checkGgufFile } from './gguf-file.io.ts';
+import { PROMPT_BUDGET } from './prompt-budget.ts';
+import { ThreadCount } from './thread-count.ts';
+import { withinTime } from './time-limit.io.ts';
 
 export interface LoadedModel {
   readonly model: LlamaModel;
   readonly wrapper: ChatWrapper;
   readonly sequences: readonly LlamaContextSequence[];
+  /** Of the sequences' context. */
+  readonly batching: Batching;
   readonly contextTokens: number;
   /** Ids below this exist. */
   readonly vocabularySize: number;
@@ -36,10 +44,17 @@ export interface LoadedModel {
   readonly stopTexts: readonly string[];
 }
 
-/** Prompt tokens of one batch. Source: measured: 512 fills the kernels, chunks of the prompt stay below it. */
-const BATCH_TOKENS = 512;
-/** Share of the available memory that a model may take. Source: guess. */
-const MEMORY_SHARE = 0.95;
+/** Tokens of one batch: no prompt gets more at once. Source: measured: more gain nothing on processors, and cost memory. */
+const BATCH_TOKENS = PROMPT_BUDGET.tokensMax;
+/** llama.cpp's fused attention is the slower one on these processors, from about 150 tokens on: twice as slow for an answer
+ *  behind 1,000 tokens, up to 7 times for a short rest of a prompt. It needs less memory, and is faster for very short
+ *  conversations and for long parts of prompts. Source: measured (x86 with AVX2); others keep the library's choice. */
+export const ATTENTION = process.arch === 'x64' ? { flashAttention: false } : {};
+/** Memory that everything else on the machine keeps. Source: requirement (512 MB). */
+const HEADROOM_BYTES = 536_870_912;
+
+/** For finding out what kind of template it is, by some hundred trials. Source: measured (1 s on a busy machine). */
+const TEMPLATE_TRIALS_MS_MAX = 5_000;
 
 /** Why a model did not load, for the parent. */
 class LoadError extends Error {
@@ -74,17 +89,31 @@ async function loadSteps(command: LoadCommand, announce: (phase: LoadPhase) => P
   await announce('engine');
   const llama = await openLlama(command.threads);
   await announce('weights');
-  if (llama.gpu === false) await checkMemory(llama, command);
-  const model = await llama.loadModel({ modelPath: command.path });
+  const slots = await slotsThatFit(llama, command);
+  const model = await loadWeights(llama, { ...command, slots });
   await announce('template');
-  const wrapper = resolveChatWrapper(model, { warningLogs: false });
-  const stops = stopTriggers(model, wrapper);
+  const { wrapper, stops } = chatTemplate(model);
   await announce('context');
-  const context = await createContext(model, command, command.threads ?? defaultThreads(llama));
+  const batching = new Batching();
+  const threadCount = new ThreadCount({ physicalCores: llama.cpuMathCores, availableCores: availableParallelism() });
+  const context = await createContext(
+    model,
+    { ...command, slots },
+    {
+      threads: command.threads ?? threadCount.threads,
+      batching: batching.options,
+      ...(llama.gpu === false ? ATTENTION : {}),
+    },
+  );
+  if (command.threads === undefined && threadCount.threads > 1)
+    watchCores(threadCount, (threads) => {
+      llama.maxThreads = threads;
+    });
   return {
     model,
     wrapper,
     sequences: Array.from({ length: context.totalSequences }, () => context.getSequence()),
+    batching,
     contextTokens: context.contextSize,
     vocabularySize: [...model.iterateAllTokens()].length,
     ...stops,
@@ -108,35 +137,70 @@ async function openLlama(threads: number | undefined): Promise<Llama> {
   }
 }
 
-/** One core stays free: llama.cpp's threads spin, and a core too few makes all of them wait. Source: measured. */
-function defaultThreads(llama: Llama): number {
-  return Math.max(1, Math.min(llama.cpuMathCores, availableParallelism()) - 1);
-}
-
-/** llama.cpp loads into the swap what does not fit into memory. */
-async function checkMemory(llama: Llama, command: LoadCommand): Promise<void> {
+/**
+ * How many slots fit beside the weights; llama.cpp would load into the swap what does not fit into memory. A graphics card's memory
+ * is llama.cpp's own to check.
+ */
+async function slotsThatFit(llama: Llama, command: LoadCommand): Promise<number> {
+  if (llama.gpu !== false) return command.slots;
   const info = await readGgufFileInfo(command.path, { sourceType: 'filesystem', logWarnings: false });
   const insights = await GgufInsights.from(info, llama);
-  const { cpuRam: needBytes } = await insights.estimateModelResourceRequirementsV2({ gpuLayers: 0 });
-  const freeBytes = process.availableMemory() * MEMORY_SHARE;
-  if (needBytes > freeBytes)
-    throw new LoadError('memory', `it needs ${megabytes(needBytes)} MB, ${megabytes(freeBytes)} MB are free`);
+  const { cpuRam: weightBytes } = await insights.estimateModelResourceRequirementsV2({ gpuLayers: 0 });
+  const freeBytes = process.availableMemory();
+  const contextSize = Math.min(command.contextTokens, insights.trainContextSize ?? command.contextTokens);
+  const shape = { contextSize, modelGpuLayers: 0, batchSize: BATCH_TOKENS, ...ATTENTION };
+  for (let sequences = command.slots; ; sequences = Math.floor(sequences / 2)) {
+    // Fewer slots are counted only after more did not fit.
+    // eslint-disable-next-line no-await-in-loop
+    const { cpuRam: contextBytes } = await insights.estimateContextResourceRequirementsV2({ ...shape, sequences });
+    const needBytes = weightBytes + contextBytes + HEADROOM_BYTES;
+    if (needBytes <= freeBytes) return sequences;
+    if (sequences <= 1)
+      throw new LoadError('memory', `it needs ${megabytes(needBytes)} MB, ${megabytes(freeBytes)} MB are free`);
+  }
+}
+
+/**
+ * A graphics card takes as many layers as fit beside the context of all slots, by llama.cpp's estimate and with its headroom; where
+ * not even the context fits, none.
+ */
+async function loadWeights(llama: Llama, { path, contextTokens, slots }: LoadCommand): Promise<LlamaModel> {
+  const gpuLayers = { fitContext: { contextSize: contextTokens * slots } };
+  try {
+    return await llama.loadModel({ modelPath: path, ...(llama.gpu === false ? {} : { gpuLayers }) });
+  } catch (error) {
+    if (llama.gpu === false || !(error instanceof InsufficientMemoryError)) throw error;
+    return llama.loadModel({ modelPath: path, gpuLayers: 0 });
+  }
 }
 
 /** With as many slots as fit, down to one. */
-async function createContext(model: LlamaModel, command: LoadCommand, threads: number): Promise<LlamaContext> {
+async function createContext(
+  model: LlamaModel,
+  command: LoadCommand,
+  options: Pick<LlamaContextOptions, 'threads' | 'batching' | 'flashAttention'>,
+): Promise<LlamaContext> {
   const trained = model.trainContextSize > 0 ? model.trainContextSize : command.contextTokens;
   const contextSize = { max: Math.min(command.contextTokens, trained) };
   for (let sequences = command.slots; ; sequences = Math.floor(sequences / 2)) {
     try {
       // Fewer slots are tried only after more did not fit.
       // eslint-disable-next-line no-await-in-loop
-      return await model.createContext({ sequences, contextSize, threads, batchSize: BATCH_TOKENS });
+      return await model.createContext({ ...options, sequences, contextSize, batchSize: BATCH_TOKENS });
     } catch (error) {
       if (sequences <= 1)
         throw new LoadError('memory', error instanceof Error ? error.message : 'no room for a context');
     }
   }
+}
+
+function chatTemplate(model: LlamaModel): { wrapper: ChatWrapper; stops: ReturnType<typeof stopTriggers> } {
+  const found = withinTime(TEMPLATE_TRIALS_MS_MAX, () => {
+    const wrapper = resolveChatWrapper(model, { warningLogs: false });
+    return { wrapper, stops: stopTriggers(model, wrapper) };
+  });
+  if (found.type === 'too-slow') throw new LoadError('model', 'its chat template does not end');
+  return found.value;
 }
 
 function stopTriggers(

@@ -6,9 +6,10 @@
 import { type Failure, failure } from '../../errors.ts';
 import type { EngineEvent, EngineModel, EngineRun, ModelState } from '../engine.ts';
 import type { StoredModel } from '../stored-model.ts';
+import { totalmem } from 'node:os';
 import { ChildLink } from './child-link.io.ts';
 import type { ChildMessage } from './child-protocol.ts';
-import { type GrammarJob, isLast, ModelRun, type RunMessage } from './model-run.ts';
+import { isLast, ModelRun, type PreparedJob, type RunMessage } from './model-run.ts';
 import {
   diedFailure,
   diedProblem,
@@ -18,6 +19,7 @@ import {
   quarantineProblem,
 } from './problems.ts';
 import { type RestartAnswer, Restarts } from './restarts.ts';
+import type { SandboxedChild } from './sandbox.io.ts';
 
 export interface ModelHostOptions {
   readonly stored: StoredModel;
@@ -25,11 +27,27 @@ export interface ModelHostOptions {
   readonly contextTokens: number;
   readonly threads?: number;
   readonly watchTickMs?: number;
+  /** Absent = none. */
+  readonly sandbox?: Sandbox;
   readonly onChanged: () => void;
+  /** There was no room: ends the process of another model that nobody uses. False when there is none; absent = never. */
+  readonly makeRoom?: () => Promise<boolean>;
 }
+
+/** The layers around a child, and what this machine has for them. */
+export type Sandbox = Pick<SandboxedChild, 'layers' | 'probe'>;
+
+const NO_SANDBOX: Sandbox = { layers: [], probe: {} };
 
 /** Before the first load was measured: a process, then the file. Source: measured (1 s), guess (1 GB/s from disk). */
 const LOAD = { baseMs: 1_000, bytesPerMs: 1_000_000 } as const;
+
+const MEMORY = {
+  /** Node.js, its heap, and the library. Source: measured (0.2 GB), and the bound of the heap. */
+  childBytes: 2 ** 31,
+  /** A model that found no room is offered again after this long. Source: guess: others come and go in minutes. */
+  retryMs: 60_000,
+} as const;
 
 export class ModelHost {
   readonly #options: ModelHostOptions;
@@ -46,6 +64,10 @@ export class ModelHost {
   #loadStartedMs = 0;
   #nextRunId = 0;
   #closed = false;
+  /** Its process was ended on purpose: for another model, or to be started again where there is room. */
+  #isReleased = false;
+  #usedAtMs = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
 
   constructor(options: ModelHostOptions) {
@@ -75,7 +97,22 @@ export class ModelHost {
     return this.#link?.pid;
   }
 
-  start(job: GrammarJob, on: (event: EngineEvent) => void): EngineRun {
+  /** Since when nobody uses its process, on the clock of `performance.now()`; undefined while somebody does, or there is none. */
+  get idleSinceMs(): number | undefined {
+    return this.#state === 'ready' && this.#runs.size === 0 ? this.#usedAtMs : undefined;
+  }
+
+  /** Ends the process of an idle model, and with it everything it holds in memory; the next request loads it again. */
+  async unload(): Promise<boolean> {
+    const link = this.#link;
+    if (link === undefined || this.idleSinceMs === undefined) return false;
+    this.#isReleased = true;
+    link.kill('another model needs its memory');
+    await link.ended();
+    return true;
+  }
+
+  start(job: PreparedJob, on: (event: EngineEvent) => void): EngineRun {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       on({ type: 'failed', failure: refusal });
@@ -84,6 +121,7 @@ export class ModelHost {
     const run = new ModelRun(this.#nextRunId, job, on);
     this.#nextRunId += 1;
     this.#runs.set(run.runId, run);
+    this.#usedAtMs = performance.now();
     if (this.#state === 'ready') this.#link?.send(run.command);
     else this.#load();
     return { grant: (tokens) => this.#grant(run, tokens), cancel: () => this.#cancel(run) };
@@ -108,6 +146,7 @@ export class ModelHost {
   /** Ends the child; running answers fail. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#retryTimer);
     const link = this.#link;
     link?.kill('the engine was closed');
     await link?.ended();
@@ -117,13 +156,19 @@ export class ModelHost {
     const { model } = this.#options.stored;
     if (this.#closed) return failure('draining', 'the engine is closed');
     if (this.#state === 'failed')
-      return failure('model-not-ready', `${model} cannot be served: ${this.#problem ?? ''}`);
+      return failure('model-not-ready', `${model} cannot be served: ${this.#withoutPath(this.#problem ?? '')}`);
     if (this.#runs.size >= this.#slots) return failure('busy', `all ${this.#slots} slots of ${model} are taken`);
     if (this.#link !== undefined) return undefined;
     const answer = this.#restarts.answer(performance.now());
     if (answer.type !== 'wait') return undefined;
     const retryAfterMs = Math.ceil(answer.waitMs);
     return failure('model-not-ready', `${model} rests after its process died`, { retryAfterMs });
+  }
+
+  /** A bound against running away, far above what an honest file needs: the weights may be copied while they are arranged for
+   *  the processor, the cache may be large, and the machine's own end of memory comes first. Source: guess. */
+  #memoryBytesMax(): number {
+    return 2 * this.#options.stored.sizeBytes + MEMORY.childBytes + totalmem() / 2;
   }
 
   #grant(run: ModelRun, tokens: number): void {
@@ -141,9 +186,11 @@ export class ModelHost {
 
   #load(): void {
     if (this.#link !== undefined) return;
-    const { stored, slots, contextTokens, threads, watchTickMs } = this.#options;
+    clearTimeout(this.#retryTimer);
+    const { stored, slots, contextTokens, threads, watchTickMs, sandbox = NO_SANDBOX } = this.#options;
     this.#loadStartedMs = performance.now();
     const link = new ChildLink({
+      sandbox: { ...sandbox, files: [stored.path], memoryBytesMax: this.#memoryBytesMax() },
       onMessage: (message) => this.#accept(link, message),
       onDeath: (detail) => this.#buried(detail),
       ...(watchTickMs === undefined ? {} : { watchTickMs }),
@@ -171,6 +218,7 @@ export class ModelHost {
       case 'ended':
       case 'too-long':
       case 'failed':
+      case 'refused':
       case 'released':
         this.#acceptRun(link, message);
     }
@@ -180,7 +228,10 @@ export class ModelHost {
     const run = this.#runs.get(message.runId);
     const broken = run === undefined ? 'it spoke of a run that does not exist' : run.accept(message);
     if (broken !== undefined) link.kill(broken);
-    else if (isLast(message)) this.#runs.delete(message.runId);
+    else if (isLast(message)) {
+      this.#runs.delete(message.runId);
+      this.#usedAtMs = performance.now();
+    }
   }
 
   /** Loaded: what waited starts, as far as there is room. */
@@ -203,6 +254,10 @@ export class ModelHost {
 
   #giveUp(link: ChildLink, { reason, detail }: Extract<ChildMessage, { type: 'load-failed' }>): void {
     const { path } = this.#options.stored;
+    if (reason === 'memory' && this.#options.makeRoom !== undefined) {
+      void this.#makeRoom(link, memoryProblem(path, detail));
+      return;
+    }
     const problems = {
       'no-engine': () => noEngineProblem({ platform: process.platform, architecture: process.arch }, detail),
       memory: () => memoryProblem(path, detail),
@@ -211,18 +266,40 @@ export class ModelHost {
     this.#problem = problems[reason]();
     link.kill(this.#problem);
     this.#change('failed');
-    this.#endRuns(failure('model-not-ready', this.#problem));
+    this.#endRuns(failure('model-not-ready', this.#withoutPath(this.#problem)));
+  }
+
+  /** Others leave, the one unused for longest first, until it fits; or it says what it needs and waits for better times. */
+  async #makeRoom(link: ChildLink, problem: string): Promise<void> {
+    this.#isReleased = true;
+    link.kill(problem);
+    await link.ended();
+    const isFreed = await this.#options.makeRoom?.();
+    if (this.#closed) return;
+    if (isFreed === true) return this.#load();
+    this.#problem = problem;
+    this.#change('failed');
+    this.#endRuns(failure('model-not-ready', this.#withoutPath(problem), { retryAfterMs: MEMORY.retryMs }));
+    this.#retryTimer = setTimeout(() => this.#change('on-disk'), MEMORY.retryMs);
+    this.#retryTimer.unref();
   }
 
   /** The process is gone, for whatever reason. */
   #buried(detail: string): void {
     this.#link = undefined;
+    const isReleased = this.#isReleased;
+    this.#isReleased = false;
+    if (isReleased && !this.#closed) {
+      // One that makes room for itself goes on loading.
+      if (this.#state === 'ready') this.#change('on-disk');
+      return;
+    }
     if (this.#state === 'failed') return;
     if (!this.#closed) this.#restarts.died(performance.now());
     const answer = this.#restarts.answer(performance.now());
     if (!this.#closed) this.#problem = this.#deathProblem(answer, detail);
     this.#change(answer.type === 'never' ? 'failed' : 'on-disk');
-    this.#endRuns(diedFailure(this.#options.stored.model, detail));
+    this.#endRuns(diedFailure(this.#options.stored.model, this.#withoutPath(detail)));
   }
 
   #deathProblem(answer: RestartAnswer, detail: string): string {
@@ -230,6 +307,12 @@ export class ModelHost {
     if (answer.type === 'never') return quarantineProblem(path, answer.deaths, detail);
     const answers = [...this.#runs.values()].filter(({ open }) => open).length;
     return diedProblem(model, { detail, answers, waitMs: answer.type === 'wait' ? answer.waitMs : 0 });
+  }
+
+  /** Clients may be anybody's: where the file lies is told to its owner alone. */
+  #withoutPath(text: string): string {
+    const { model, path } = this.#options.stored;
+    return text.replaceAll(path, `the file of ${model}`);
   }
 
   #endRuns(reason: Failure): void {

@@ -12,17 +12,17 @@ import { contextFailure } from './problems.ts';
 /** Messages about a run. */
 export type RunMessage = Extract<ChildMessage, { readonly runId: number }>;
 
-/** A job whose format became a grammar. */
-export interface GrammarJob {
+/** A job, and what the child is told of it (`run-command.ts`). */
+export interface PreparedJob {
   readonly job: Job;
-  /** Absent = any text. */
-  readonly grammar?: string;
+  readonly command: Omit<StartCommand, 'type' | 'runId'>;
 }
 
 export class ModelRun {
   readonly runId: number;
-  readonly #job: Job;
-  readonly #grammar: string | undefined;
+  readonly #prepared: PreparedJob;
+  /** Lines of data: their tokens have no ids, and each may take long. */
+  readonly #isList: boolean;
   readonly #on: (event: EngineEvent) => void;
   #granted = 0;
   #position: number;
@@ -33,10 +33,11 @@ export class ModelRun {
   #promptTokens = 0;
   #cachedTokens = 0;
 
-  constructor(runId: number, { job, grammar }: GrammarJob, on: (event: EngineEvent) => void) {
+  constructor(runId: number, prepared: PreparedJob, on: (event: EngineEvent) => void) {
+    const { job } = prepared;
     this.runId = runId;
-    this.#job = job;
-    this.#grammar = grammar;
+    this.#prepared = prepared;
+    this.#isList = job.task !== undefined && job.task.type !== 'completion';
     this.#on = on;
     this.#firstPosition = job.resume?.tokens ?? 0;
     this.#position = this.#firstPosition;
@@ -52,16 +53,7 @@ export class ModelRun {
 
   /** The command that starts it in the child. */
   get command(): StartCommand {
-    const { messages, sampling, resume } = this.#job;
-    const grammar = this.#grammar;
-    return {
-      type: 'start',
-      runId: this.runId,
-      messages,
-      sampling,
-      ...(grammar === undefined ? {} : { grammar }),
-      ...(resume === undefined ? {} : { resume }),
-    };
+    return { type: 'start', runId: this.runId, ...this.#prepared.command };
   }
 
   grant(tokens: number): void {
@@ -77,9 +69,9 @@ export class ModelRun {
     this.#finish({ type: 'failed', failure: reason });
   }
 
-  /** A sign of life as long as there is no token to show. */
+  /** A sign of life as long as there is no token to show, and between two lines of data. */
   waiting(): void {
-    if (!this.#open || this.#position > this.#firstPosition) return;
+    if (!this.#open || (this.#position > this.#firstPosition && !this.#isList)) return;
     this.#on({
       type: 'progress',
       promptTokensDone: this.#promptTokensDone,
@@ -104,10 +96,13 @@ export class ModelRun {
         this.#finish({ type: 'ended', finishReason: message.finishReason, usage: message.usage });
         return undefined;
       case 'too-long':
-        this.fail(contextFailure(message.promptTokens, message.contextTokens));
+        this.fail(contextFailure(message, this.#prepared.job.task, this.#position));
         return undefined;
       case 'failed':
         this.fail(failure('engine-failed', `the engine failed: ${message.detail}`));
+        return undefined;
+      case 'refused':
+        this.fail(failure(message.reason, message.detail));
         return undefined;
       case 'released':
         return this.#open ? 'it gave up a run that was not cancelled' : undefined;
@@ -121,7 +116,7 @@ export class ModelRun {
     if (position !== this.#position) return `its tokens skip from ${this.#position} to ${position}`;
     if (position + tokenIds.length - this.#firstPosition > this.#granted) return 'it produced more than was granted';
     this.#position += tokenIds.length;
-    this.#on({ type: 'tokens', position, tokens: tokenIds.length, tokenIds, text });
+    this.#on({ type: 'tokens', position, tokens: tokenIds.length, tokenIds: this.#isList ? [] : tokenIds, text });
     return undefined;
   }
 

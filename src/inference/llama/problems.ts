@@ -5,6 +5,7 @@
  */
 import { type Failure, failure } from '../../errors.ts';
 import type { ModelId } from '../../ids.ts';
+import type { Task } from '../engine.ts';
 
 /** The plain package of each platform; graphics cards add to it. Source: copied, node-llama-cpp's package.json. */
 const ENGINE_PACKAGES: Readonly<Record<string, string>> = {
@@ -72,13 +73,32 @@ export function diedProblem(model: ModelId, { detail, answers, waitMs }: Death):
   return `the process that runs ${model} ended: ${detail}${cut}; ${pause}the next request starts it again`;
 }
 
-export function contextFailure(promptTokens: number, contextTokens: number): Failure {
+/** `position`: of the input or document that was too long. */
+export function contextFailure(
+  { promptTokens, contextTokens }: { readonly promptTokens: number; readonly contextTokens: number },
+  task?: Task,
+  position = 0,
+): Failure {
+  const { param, what } = subjectOf(task, position);
   return failure(
     'context-length-exceeded',
-    `This model's maximum context length is ${contextTokens} tokens. However, your messages resulted in ` +
-      `${promptTokens} tokens. Please reduce the length of the messages.`,
-    { param: 'messages' },
+    `This model's maximum context length is ${contextTokens} tokens. However, your ${what} resulted in ` +
+      `${promptTokens} tokens. Please reduce the length of the ${what}.`,
+    { param },
   );
+}
+
+function subjectOf(task: Task | undefined, position: number): { readonly param: string; readonly what: string } {
+  switch (task?.type) {
+    case 'completion':
+      return { param: 'prompt', what: 'prompt' };
+    case 'embedding':
+      return { param: 'input', what: `input[${position}]` };
+    case 'rerank':
+      return { param: 'documents', what: `query with documents[${position}]` };
+    default:
+      return { param: 'messages', what: 'messages' };
+  }
 }
 
 export function diedFailure(model: ModelId, detail: string): Failure {

@@ -33,6 +33,7 @@ function explore(terms: Terms, start: TermId): readonly State[] | undefined {
   const order = [start];
   const states: State[] = [];
   for (const id of order) {
+    terms.work.spend(alphabet.length);
     const targets = new Map<number, CharacterSet[]>();
     for (const set of alphabet) {
       const derived = terms.derive(id, set[0]?.[0] ?? 0);

@@ -3,8 +3,9 @@
  * and goes on with `NOTHING`; the compiler looks once at the end. Names are numbers in the order of definition, so that
  * equal schemas give equal grammars. Limits: below; what is beyond them is a problem of the place that went beyond.
  */
-import { type Expression, NOTHING, rule, type Rules } from './expression.ts';
+import { countOf, type Expression, NOTHING, rule, type Rules } from './expression.ts';
 import type { Problem } from './schema-document.ts';
+import type { Work } from './work.ts';
 
 export const GRAMMAR_LIMITS = {
   /** Source: guess: OpenAI's largest schemas need some hundreds; llama.cpp reads as many in milliseconds. */
@@ -20,7 +21,10 @@ export const GRAMMAR_LIMITS = {
   termsMax: 60_000,
 } as const;
 
+const TOO_COMPLEX = 'is, with what came before, too complex';
+
 export class Builder {
+  readonly work: Work;
   readonly #rules = new Map<string, Expression>();
   #reserved = 0;
   #problem: Problem | undefined;
@@ -28,7 +32,12 @@ export class Builder {
   #terms = 0;
   readonly #shared = new Map<string, Expression>();
 
+  constructor(work: Work) {
+    this.work = work;
+  }
+
   get problem(): Problem | undefined {
+    if (this.work.isSpent) this.fail('#', '');
     return this.#problem;
   }
 
@@ -36,9 +45,9 @@ export class Builder {
     return this.#rules;
   }
 
-  /** Keeps the first problem. */
+  /** Keeps the first problem. Where no work is left, nothing else is known for sure. */
   fail(pointer: string, reason: string): Expression {
-    this.#problem ??= { pointer, reason };
+    this.#problem ??= { pointer, reason: this.work.isSpent ? TOO_COMPLEX : reason };
     return NOTHING;
   }
 
@@ -50,6 +59,7 @@ export class Builder {
 
   define(name: string, body: Expression): Expression {
     this.#rules.set(name, body);
+    this.work.spend(countOf(body));
     if (this.#rules.size > GRAMMAR_LIMITS.rulesMax)
       this.fail('#', `needs a grammar of more than ${GRAMMAR_LIMITS.rulesMax} rules`);
     return rule(name);

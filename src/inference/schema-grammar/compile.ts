@@ -11,6 +11,7 @@ import type { CharacterSet } from './characters.ts';
 import { branchesOf, Exclusion, typesOf } from './disjoint.ts';
 import {
   choice,
+  EMPTY,
   type Expression,
   grammarText,
   isNothing,
@@ -18,6 +19,7 @@ import {
   NOTHING,
   repeated,
   rule,
+  type Rules,
   sequence,
 } from './expression.ts';
 import { admits, type Facts, gather, isAssertion, type TypeName, typeOfValue } from './facts.ts';
@@ -28,8 +30,9 @@ import { oneOfTexts } from './literals.ts';
 import { listExpression } from './lists.ts';
 import { decimalNumbers, wholeNumbers } from './numbers.ts';
 import { objectExpression } from './objects.ts';
-import { expand, type Keywords, type Node, nodeKey, type Problem, rootOf } from './schema-document.ts';
+import { expand, type Keywords, type Node, nodeKey, type Place, type Problem, rootOf } from './schema-document.ts';
 import { CHARACTER_BODY, stringExpression } from './strings.ts';
+import { Work } from './work.ts';
 
 export type CompiledSchema =
   | {
@@ -51,16 +54,37 @@ export const SCHEMA_LIMITS = {
 const ROOT = 'root';
 
 /** Any JSON object: what `json_object` asks for. */
-export function compileAnyObject(): CompiledSchema {
-  return compileSchema({ type: 'object' });
+export function compileAnyObject(work: Work = new Work()): CompiledSchema {
+  return compileSchema({ type: 'object' }, work);
 }
 
 /** `schema`: from `JSON.parse`. */
-export function compileSchema(schema: unknown): CompiledSchema {
+export function compileSchema(schema: unknown, work: Work = new Work()): CompiledSchema {
+  const compiled = compileRules(schema, work);
+  if (compiled.type === 'problem') return compiled;
+  const text = grammarText(compiled.rules);
+  if (text.length > GRAMMAR_LIMITS.textMax) return problemAt('#', 'needs a grammar that is too large');
+  return { type: 'grammar', text, starts: compiled.starts };
+}
+
+export type CompiledRules =
+  | {
+      readonly type: 'rules';
+      /** One of them is `root`. */
+      readonly rules: Rules;
+      readonly starts: CharacterSet;
+    }
+  | { readonly type: 'problem'; readonly problem: Problem };
+
+/** The objects that fit, as rules of a larger grammar: no other kind of value, and no space before it. */
+export function compileObjectRules(schema: unknown, work: Work): CompiledRules {
+  return compileRules(schema, work, { pointer: '', schema: { type: 'object' }, done: [] });
+}
+
+function compileRules(schema: unknown, work: Work, more?: Place): CompiledRules {
   if (isDeeper(schema, SCHEMA_LIMITS.depthMax))
     return problemAt('#', `is nested more than ${SCHEMA_LIMITS.depthMax} levels deep`);
-  const compiler = new Compiler(schema);
-  return compiler.compile();
+  return new Compiler(schema, work).compile(more);
 }
 
 /** A node that was met. */
@@ -73,32 +97,34 @@ interface Known {
 
 class Compiler {
   readonly #schema: unknown;
-  readonly #builder = new Builder();
+  readonly #builder: Builder;
   readonly #exclusion: Exclusion;
   readonly #known = new Map<string, Known>();
   #depth = 0;
 
-  constructor(schema: unknown) {
+  constructor(schema: unknown, work: Work) {
     this.#schema = schema;
-    this.#exclusion = new Exclusion(schema);
+    this.#builder = new Builder(work);
+    this.#exclusion = new Exclusion(schema, work);
   }
 
-  compile(): CompiledSchema {
+  /** With `more` a part of a larger grammar, that must fit both. */
+  compile(more?: Place): CompiledRules {
     const builder = this.#builder;
     // A space before the answer: with some tokenizers every text begins with one.
     builder.define(ROOT, NOTHING);
     builder.define('space', SPACE_BODY);
     builder.define('character', CHARACTER_BODY);
-    const value = this.#value([rootOf(this.#schema)]);
+    const value = this.#value([rootOf(this.#schema), ...(more === undefined ? [] : [more])]);
     if (builder.problem !== undefined) return { type: 'problem', problem: builder.problem };
     if (isNothing(value)) return problemAt('#', 'fits no value');
-    builder.define(ROOT, sequence(repeated(literal(' '), { min: 0, max: 1 }), value));
-    const leads = new Leads(builder.rules, ['space']);
-    const reason = grammarProblem(builder.rules, leads);
-    if (reason !== undefined) return problemAt('#', reason);
-    const text = grammarText(builder.rules);
-    if (text.length > GRAMMAR_LIMITS.textMax) return problemAt('#', 'needs a grammar that is too large');
-    return { type: 'grammar', text, starts: leads.starts(ROOT) };
+    const before = more === undefined ? repeated(literal(' '), { min: 0, max: 1 }) : EMPTY;
+    builder.define(ROOT, sequence(before, value));
+    const leads = new Leads(builder.rules, ['space'], builder.work);
+    const reason = grammarProblem(builder.rules, leads, builder.work);
+    const starts = leads.starts(ROOT);
+    if (builder.problem !== undefined) return { type: 'problem', problem: builder.problem };
+    return reason === undefined ? { type: 'rules', rules: builder.rules, starts } : problemAt('#', reason);
   }
 
   /** The values of a node: a rule, or something as short; `NOTHING` where there are none. */
@@ -166,7 +192,10 @@ class Compiler {
     if (fitting.some(([, value]) => said.has(kindOf(value))))
       return builder.fail(pointer, 'has a list of values and, beside it, keywords that would have to choose from them');
     if (!builder.spendParts(fitting.length, pointer) || fitting.length === 0) return NOTHING;
-    return oneOfTexts(fitting.map(([text]) => text));
+    return oneOfTexts(
+      fitting.map(([text]) => text),
+      builder.work,
+    );
   }
 
   #ofType(
@@ -226,6 +255,6 @@ function isDeeper(schema: unknown, depthMax: number): boolean {
   return false;
 }
 
-function problemAt(pointer: string, reason: string): CompiledSchema {
+function problemAt(pointer: string, reason: string): { readonly type: 'problem'; readonly problem: Problem } {
   return { type: 'problem', problem: { pointer, reason } };
 }

@@ -2,29 +2,38 @@
  * `oneOf` means exactly one. A grammar can only say "any of", which is the same where no value of one branch fits another.
  * That is proved here from what decides in practice: types, constants, ranges, and for objects a member that one
  * writes and the other forbids, or that both have with values that exclude one another. What is not proved is not assumed.
- * Limits: proofs go `DEPTH_MAX` members deep and take `STEPS_MAX` steps.
+ * Limits: proofs go `DEPTH_MAX` members deep and take no more than the work of one schema.
  */
 import { admits, type Facts, gather, type TypeName, typeOfValue } from './facts.ts';
 import type { Bound } from './numbers.ts';
 import { type ObjectParts, partsOf } from './object-parts.ts';
 import { expand, type Keywords, type Node, nodeKey, without } from './schema-document.ts';
+import type { Work } from './work.ts';
 
 /** Source: guess: discriminators stand near the top. */
 const DEPTH_MAX = 4;
-/** Source: guess. */
-const STEPS_MAX = 20_000;
+/** Names that are compared in the time of a unit. Source: measured. */
+const MEMBERS_PER_WORK = 8;
 
 const ALL: ReadonlySet<TypeName> = new Set(['object', 'array', 'string', 'number', 'boolean', 'null']);
 
-type Read = { readonly facts: Facts; readonly parts: readonly Keywords[] } | 'nothing' | 'problem';
+interface Known {
+  readonly facts: Facts;
+  readonly parts: readonly Keywords[];
+  /** What its objects are; absent = not looked at yet. */
+  objects?: ObjectParts | 'problem';
+}
+
+type Read = Known | 'nothing' | 'problem';
 
 export class Exclusion {
   readonly #root: unknown;
   readonly #known = new Map<string, Read>();
-  #steps = 0;
+  readonly #work: Work;
 
-  constructor(root: unknown) {
+  constructor(root: unknown, work: Work) {
     this.#root = root;
+    this.#work = work;
   }
 
   /** Surely no value fits both. */
@@ -34,8 +43,8 @@ export class Exclusion {
 
   /** No value that the grammar of `made` makes fits `other`. */
   #excludes(made: Node, other: Node, depth: number): boolean {
-    this.#steps += 1;
-    if (depth > DEPTH_MAX || this.#steps > STEPS_MAX) return false;
+    this.#work.spend(1);
+    if (depth > DEPTH_MAX || this.#work.isSpent) return false;
     const left = this.#read(made);
     const right = this.#read(other);
     if (left === 'nothing' || right === 'nothing') return true;
@@ -53,15 +62,16 @@ export class Exclusion {
       (type) => admits(right.facts.types ?? ALL, type) || (type === 'number' && right.facts.types?.has('integer')),
     );
     return common.every((type) => {
-      if (type === 'object') return this.#excludesObject(left.parts, right.parts, depth);
+      if (type === 'object') return this.#excludesObject(left, right, depth);
       return (type === 'number' || type === 'integer') && areApart(left.facts, right.facts);
     });
   }
 
-  #excludesObject(made: readonly Keywords[], other: readonly Keywords[], depth: number): boolean {
-    const left = partsOf(this.#root, made);
-    const right = partsOf(this.#root, other);
-    if ('problem' in left || 'problem' in right) return false;
+  #excludesObject(made: Known, other: Known, depth: number): boolean {
+    const left = this.#objectsOf(made);
+    const right = this.#objectsOf(other);
+    if (left === 'problem' || right === 'problem') return false;
+    this.#work.spend((left.members.length + right.members.length) / MEMBERS_PER_WORK);
     // 1. One needs what the other never writes.
     if (right.members.some(({ name, isRequired }) => isRequired && isNeverWritten(left, name))) return true;
     return left.members.some(({ name, node, isRequired }) => {
@@ -72,6 +82,14 @@ export class Exclusion {
       // 3. Both have it, with values that exclude one another.
       return theirs.node === 'forbidden' || this.#excludes(node, theirs.node, depth + 1);
     });
+  }
+
+  #objectsOf(known: Known): ObjectParts | 'problem' {
+    if (known.objects === undefined) {
+      const parts = partsOf(this.#root, known.parts);
+      known.objects = 'problem' in parts ? 'problem' : parts;
+    }
+    return known.objects;
   }
 
   #read(node: Node): Read {

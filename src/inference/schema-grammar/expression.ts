@@ -99,6 +99,22 @@ function isSingle(part: Expression): boolean {
   return part.type === 'characters' || part.type === 'rule';
 }
 
+/** Of its parts, itself included. */
+export function countOf(expression: Expression): number {
+  switch (expression.type) {
+    case 'sequence':
+      return expression.parts.reduce((sum, part) => sum + countOf(part), 1);
+    case 'choice':
+      return expression.options.reduce((sum, option) => sum + countOf(option), 1);
+    case 'repeat':
+      return 1 + countOf(expression.part);
+    case 'characters':
+      return 1 + expression.set.length;
+    default:
+      return 1;
+  }
+}
+
 export function grammarText(rules: Rules): string {
   let text = '';
   for (const [name, body] of rules) text += `${name} ::= ${textOf(body)}\n`;

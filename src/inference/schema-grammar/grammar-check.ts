@@ -9,6 +9,7 @@
 import { unreachable } from '../../assert.ts';
 import { type Expression, isNothing, type Rules } from './expression.ts';
 import type { Leads } from './leads.ts';
+import type { Work } from './work.ts';
 
 export const CHECK_LIMITS = {
   /** Ways along which a rule can begin, of all rules together. Source: guess, milliseconds. */
@@ -20,19 +21,27 @@ export const CHECK_LIMITS = {
 } as const;
 
 /** What is wrong with it, as the rest of a sentence about the schema. */
-export function grammarProblem(rules: Rules, leads: Leads): string | undefined {
-  return new Check(rules, leads).problem();
+export function grammarProblem(rules: Rules, leads: Leads, work: Work): string | undefined {
+  return new Check({ rules, leads, work }).problem();
+}
+
+interface CheckOptions {
+  readonly rules: Rules;
+  readonly leads: Leads;
+  readonly work: Work;
 }
 
 class Check {
+  readonly #work: Work;
   readonly #rules: Rules;
   readonly #leads: Leads;
   readonly #finite = new Set<string>();
   readonly #nullable = new Set<string>();
 
-  constructor(rules: Rules, leads: Leads) {
+  constructor({ rules, leads, work }: CheckOptions) {
     this.#rules = rules;
     this.#leads = leads;
+    this.#work = work;
   }
 
   problem(): string | undefined {
@@ -53,6 +62,8 @@ class Check {
   #settle(found: Set<string>, holds: (body: Expression) => boolean): void {
     for (let before = -1; before < found.size;) {
       before = found.size;
+      this.#work.spend(this.#rules.size - found.size);
+      if (this.#work.isSpent) return;
       for (const [name, body] of this.#rules) if (!found.has(name) && holds(body)) found.add(name);
     }
   }
@@ -150,6 +161,7 @@ class Check {
     for (let isGrowing = true; isGrowing;) {
       isGrowing = false;
       for (const [name, body] of this.#rules) {
+        this.#work.spend(1);
         const width = this.#widthOf(body, widths);
         if (width > CHECK_LIMITS.placesMax || this.#leads.isExhausted) return false;
         if (width > (widths.get(name) ?? 1)) isGrowing = true;

@@ -34,8 +34,16 @@ export const SPACE_BODY: Expression = choice([
 
 /** One character of `set` as it stands within a string. */
 export function characterOf(set: CharacterSet): Expression {
+  if (isPlain(set)) return oneOf(set);
   const escapes = LETTER_ESCAPES.filter(([code]) => has(set, code)).map(([, text]) => literal(text));
   return choice([oneOf(commonTo(set, PLAIN)), ...escapes, ...controlsOf(set)]);
+}
+
+/** Nothing of it needs a backslash: the usual case, and the quickest. */
+function isPlain(set: CharacterSet): boolean {
+  return set.every(
+    ([first, last]) => first > 0x1f && (last < QUOTE || first > QUOTE) && (last < BACKSLASH || first > BACKSLASH),
+  );
 }
 
 /** The control characters without a letter of their own: `\u001b`, grouped by their first digit. */

@@ -7,6 +7,7 @@
 import { unreachable } from '../../assert.ts';
 import { type CharacterSet, characters, commonTo, countOf, EVERY_CHARACTER, has } from './characters.ts';
 import type { Expression, Rules } from './expression.ts';
+import type { Work } from './work.ts';
 
 interface Lead {
   readonly text: string;
@@ -18,8 +19,6 @@ interface Lead {
 const LEADS_MAX = 48;
 /** Source: guess: a discriminator stands within. */
 const TEXT_LENGTH_MAX = 256;
-/** Comparisons of one grammar. Source: guess, some 100 ms. */
-const COMPARISONS_MAX = 500_000;
 
 const UNKNOWN: readonly Lead[] = [{ text: '', next: EVERY_CHARACTER }];
 const NONE: readonly Lead[] = [{ text: '' }];
@@ -29,19 +28,20 @@ type Choice = Extract<Expression, { readonly type: 'choice' }>;
 export class Leads {
   readonly #rules: Rules;
   readonly #ignored: ReadonlySet<string>;
+  readonly #work: Work;
   readonly #known = new Map<string, readonly Lead[]>();
   readonly #groups = new Map<Choice, readonly (readonly Expression[])[]>();
-  #comparisons = 0;
 
   /** `ignored`: the rules of white space. */
-  constructor(rules: Rules, ignored: readonly string[]) {
+  constructor(rules: Rules, ignored: readonly string[], work: Work) {
     this.#rules = rules;
+    this.#work = work;
     this.#ignored = new Set(ignored);
   }
 
-  /** Too many comparisons: what `groups` said since is wrong. */
+  /** Too much work: what `groups` said since is wrong. */
   get isExhausted(): boolean {
-    return this.#comparisons > COMPARISONS_MAX;
+    return this.#work.isSpent;
   }
 
   /** The characters with which a text of the rule can begin. */
@@ -77,7 +77,7 @@ export class Leads {
     let before: typeof sorted = [];
     for (const next of sorted) {
       before = before.filter(({ lead }) => next.lead.text.startsWith(lead.text));
-      this.#comparisons += before.length + 1;
+      this.#work.spend(before.length + 1);
       if (this.isExhausted) return [];
       for (const one of before)
         if (one.index !== next.index && canMeet(one.lead, next.lead)) meetings.push([one.index, next.index]);
@@ -99,6 +99,8 @@ export class Leads {
   }
 
   #of(expression: Expression): readonly Lead[] {
+    this.#work.spend(1);
+    if (this.isExhausted) return UNKNOWN;
     switch (expression.type) {
       case 'literal':
         return [{ text: expression.text }];
@@ -109,7 +111,7 @@ export class Leads {
       case 'sequence':
         return this.#ofSequence(expression.parts);
       case 'choice':
-        return limited(expression.options.flatMap((option) => this.#of(option)));
+        return this.#ofChoice(expression.options);
       case 'repeat': {
         const once = this.#of(expression.part);
         const isOnce = expression.max === 1;
@@ -121,6 +123,12 @@ export class Leads {
     }
   }
 
+  #ofChoice(options: readonly Expression[]): readonly Lead[] {
+    const leads = options.flatMap((option) => this.#of(option));
+    this.#work.spend(leads.length);
+    return limited(leads);
+  }
+
   #ofSequence(parts: readonly Expression[]): readonly Lead[] {
     let leads: readonly Lead[] = NONE;
     for (const part of parts) {
@@ -128,6 +136,7 @@ export class Leads {
       if (whole.length === 0) break;
       const more = this.#of(part);
       const joined = whole.flatMap(({ text }) => more.map((lead) => ({ ...lead, text: text + lead.text })));
+      this.#work.spend(leads.length + joined.length);
       leads = limited([...leads.filter((lead) => !whole.includes(lead)), ...joined]);
     }
     return leads;
@@ -150,12 +159,21 @@ function canMeet(left: Lead, right: Lead): boolean {
 }
 
 function limited(leads: readonly Lead[]): readonly Lead[] {
-  const unique = new Map(leads.map((lead) => [`${lead.text} ${JSON.stringify(lead.next)}`, lead]));
+  if (leads.length < 2) return leads;
+  const unique = new Map(
+    leads.map((lead) => [`${lead.next === undefined ? '' : keyOf(lead.next)} ${lead.text}`, lead]),
+  );
   if (unique.size <= LEADS_MAX) return [...unique.values()];
   const firsts = firstsOf(leads);
   return leads.some(({ text, next }) => text === '' && next === undefined)
     ? [{ text: '', next: firsts }, { text: '' }] // prettier-ignore
     : [{ text: '', next: firsts }];
+}
+
+function keyOf(set: CharacterSet): string {
+  let key = '';
+  for (const [first, last] of set) key += `${first}-${last},`;
+  return key;
 }
 
 function firstsOf(leads: readonly Lead[]): CharacterSet {

@@ -136,7 +136,7 @@ function readPattern(parts: readonly Part[]): Read<ObjectParts> | undefined {
 
 export function keyExpression(builder: Builder, { text, pointer }: Keys): Expression {
   return text.patterns.length + text.formats.length === 0 && text.min === 0 && text.max === undefined
-    ? noneOfTexts([], CHARACTER)
+    ? noneOfTexts([], CHARACTER, builder.work)
     : stringExpression(builder, text, pointer);
 }
 

@@ -84,7 +84,7 @@ function otherOf(context: ObjectContext, { members, others, keys }: ObjectParts)
     return builder.fail(pointer, `has names of more than ${NAME_LENGTH_MAX} characters beside additional properties`);
   const value = context.value(others);
   if (isNothing(value)) return NOTHING;
-  const key = keys === undefined ? noneOfTexts(names, CHARACTER) : keyExpression(builder, keys);
+  const key = keys === undefined ? noneOfTexts(names, CHARACTER, builder.work) : keyExpression(builder, keys);
   return builder.wrap(sequence(key, COLON, value));
 }
 

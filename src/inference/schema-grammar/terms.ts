@@ -2,11 +2,12 @@
  * Which texts does a regular expression mean, also "this and that" and "not this"? Terms with Brzozowski's derivatives:
  * the derivative of a term by a character is the term for the rest of the texts that begin with it. Equal terms have
  * equal numbers (each is kept once, in a normal form), so that a text is finished in few different terms.
- * Source: Brzozowski 1964, Owens, Reppy and Turon 2009 (paper). Limits: `TERMS_MAX` terms and `STEPS_MAX` steps; after
+ * Source: Brzozowski 1964, Owens, Reppy and Turon 2009 (paper). Limits: `TERMS_MAX` terms and the work of one schema; after
  * that `full` is true and what comes is wrong, so that the caller gives up.
  */
 import { unreachable } from '../../assert.ts';
 import { type CharacterSet, EVERY_CHARACTER, has } from './characters.ts';
+import { Work } from './work.ts';
 
 /** A term of one table. */
 export type TermId = number;
@@ -22,14 +23,12 @@ type Term =
 
 /** Source: guess: a pattern of an e-mail address makes some hundreds. */
 const TERMS_MAX = 20_000;
-/** Terms that were looked at to bring others together. Source: guess, some 100 ms. */
-const STEPS_MAX = 500_000;
 
 export class Terms {
+  readonly work: Work;
   readonly #terms: Term[] = [];
   readonly #nullable: boolean[] = [];
   readonly #byKey = new Map<string, TermId>();
-  #steps = 0;
   readonly #derivatives = new Map<string, TermId>();
   /** The empty text only. */
   readonly empty: TermId;
@@ -38,7 +37,8 @@ export class Terms {
   /** Every text. */
   readonly all: TermId;
 
-  constructor() {
+  constructor(work: Work = new Work()) {
+    this.work = work;
     this.empty = this.#keep({ type: 'empty' });
     this.never = this.characters([]);
     this.all = this.repeat(this.characters(EVERY_CHARACTER), { min: 0, max: Infinity });
@@ -46,7 +46,7 @@ export class Terms {
 
   /** Too many: nothing that was made since can be relied on. */
   get full(): boolean {
-    return this.#terms.length >= TERMS_MAX || this.#steps >= STEPS_MAX;
+    return this.#terms.length >= TERMS_MAX || this.work.isSpent;
   }
 
   get count(): number {
@@ -111,6 +111,7 @@ export class Terms {
   }
 
   #derive(id: TermId, character: number): TermId {
+    this.work.spend(1);
     const term = this.#terms[id];
     switch (term?.type) {
       case undefined:
@@ -142,7 +143,7 @@ export class Terms {
       const term = this.#terms[id];
       return term?.type === type ? term.terms : [id];
     });
-    this.#steps += flat.length;
+    this.work.spend(flat.length);
     return [...new Set(flat)].toSorted((left, right) => left - right);
   }
 

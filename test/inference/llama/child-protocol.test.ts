@@ -18,6 +18,7 @@ const VALID: readonly ChildMessage[] = [
   { type: 'ended', runId: 1, finishReason: 'length', usage },
   { type: 'too-long', runId: 1, promptTokens: 9, contextTokens: 8 },
   { type: 'failed', runId: 1, detail: 'y' },
+  { type: 'refused', runId: 1, reason: 'unsupported-feature', detail: 'y' },
   { type: 'released', runId: 1 },
 ];
 
@@ -57,6 +58,8 @@ describe('what a child says', () => {
       { type: 'ended', runId: 1, finishReason: 'stop' },
       { type: 'too-long', runId: 1, promptTokens: 2 },
       { type: 'failed', runId: 1 },
+      { type: 'refused', runId: 1, detail: 'y' },
+      { type: 'refused', runId: 1, reason: 'busy', detail: 'y' },
       { type: 'released' },
     ];
     for (const message of bad)

@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   defaultModelPieces,
@@ -251,7 +252,9 @@ describe('the llama engine', function () {
     for (const { model, path } of [corrupt, broken]) {
       const failed = await new Recording(engine, { ...job(), model }, 1).failed();
       assert.equal(failed.failure.code, 'model-not-ready');
-      assert.ok(failed.failure.message.includes(path), failed.failure.message);
+      // Whoever asked may be a stranger: where the file lies is for its owner.
+      assert.ok(failed.failure.message.includes(model), failed.failure.message);
+      assert.ok(!failed.failure.message.includes(path), failed.failure.message);
       const shown = engine.models().find((one) => one.model === model);
       assert.equal(shown?.state, 'failed');
       assert.ok(shown.problem?.includes(path), shown.problem);
@@ -259,18 +262,66 @@ describe('the llama engine', function () {
     await new Recording(engine, job({ sampling: { maxTokens: 1 } }), 1).ended();
   });
 
-  it('outlives a chat template that never ends', async () => {
-    const bytes = await readFile(hello.stored.path);
+  it('says of a chat template that it never ends', async () => {
     const bomb = '{% for i in range(30000000) %}{% for j in range(30000000) %}{% endfor %}{% endfor %}';
-    const start = bytes.indexOf('{% for message');
-    const end = bytes.indexOf('{% endif %}', start) + '{% endif %}'.length;
-    bytes.write(bomb.padEnd(end - start), start);
-    const hostile = await store('bomb', bytes);
-    const engine = open({ models: [hostile], watchTickMs: 250 });
+    const hostile = await store('bomb', withTemplate(await readFile(hello.stored.path), bomb));
+    const engine = open({ models: [hostile] });
     const failed = await new Recording(engine, { ...job(), model: hostile.model }, 1).failed();
-    assert.equal(failed.failure.code, 'engine-failed');
-    assert.notEqual(engine.models()[0]?.state, 'ready');
+    assert.equal(failed.failure.code, 'model-not-ready');
+    assert.match(failed.failure.message, /its chat template does not end/);
+    assert.equal(engine.models()[0]?.state, 'failed');
   });
+
+  it('ends a chat template that does not end for some conversation, and goes on with the others', async () => {
+    const late =
+      '{% if messages|length > 30 %}{% for i in range(30000000) %}{% endfor %}{% endif %}' +
+      '{% for m in messages %}!<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}';
+    const hostile = await store('late', withTemplate(await readFile(hello.stored.path), late));
+    const { model } = hostile;
+    const engine = open({ models: [hostile] });
+    assert.equal((await engine.ready(model))?.state, 'ready');
+    const other = new Recording(engine, { ...job(), model }, 5);
+    await other.until('tokens', () => other.tokens === 5);
+    const messages = Array.from({ length: 41 }, (_, index) => ({
+      role: index % 2 === 0 ? ('user' as const) : ('assistant' as const),
+      content: 'honk',
+    }));
+    const failed = await new Recording(engine, { ...job(), messages, model }, 1).failed();
+    assert.match(failed.failure.message, /template of the model did not end within 500 ms/);
+    other.grant(1_000);
+    await other.ended();
+    await new Recording(engine, { ...job({ sampling: { maxTokens: 1 } }), model }, 1).ended();
+  });
+
+  it('starts a model no more whose process died three times', async () => {
+    const engine = open();
+    const { model } = hello.stored;
+    for (let death = 1; death <= 3; death += 1) {
+      const run = await startable(engine);
+      await run.until('tokens', () => run.tokens === 1);
+      kill(engine, 'SIGKILL');
+      const { failure } = await run.failed();
+      assert.equal(failure.code, 'engine-failed');
+    }
+    const [dead] = engine.models();
+    assert.equal(dead?.state, 'failed');
+    assert.match(dead.problem ?? '', /ended its process 3 times within minutes .*SIGKILL/);
+    const refused = await new Recording(engine, job(), 1).failed();
+    assert.equal(refused.failure.code, 'model-not-ready');
+    assert.equal(refused.failure.retryAfterMs, undefined);
+    assert.equal(engine.pidOf(model), undefined);
+    assert.equal((await engine.ready(model))?.state, 'ready', 'somebody asked for it');
+  });
+
+  /** Asks until the pause after a death is over, as long as it says. */
+  async function startable(engine: LlamaEngine): Promise<Recording> {
+    for (;;) {
+      const run = new Recording(engine, job(), 1);
+      const waitMs = run.terminal?.type === 'failed' ? run.terminal.failure.retryAfterMs : undefined;
+      if (waitMs === undefined) return run;
+      await delay(waitMs);
+    }
+  }
 });
 
 /** Where the `count`th piece of the text ends: pieces are what the tokenizer made of it. */
@@ -283,6 +334,17 @@ function kill(engine: LlamaEngine, signal: NodeJS.Signals): void {
   const pid = model && engine.pidOf(model.model);
   assert.ok(pid !== undefined);
   process.kill(pid, signal);
+}
+
+/** The default model with another template, which is not longer. */
+function withTemplate(model: Buffer, template: string): Buffer {
+  const copy = Buffer.from(model);
+  const key = 'tokenizer.chat_template';
+  const at = copy.indexOf(key) + key.length + 4;
+  const length = Number(copy.readBigUInt64LE(at));
+  assert.ok(template.length <= length, `${template.length} of ${length} bytes`);
+  copy.write(template.padEnd(length), at + 8);
+  return copy;
 }
 
 function replaceText(bytes: Buffer, from: string, to: string): Buffer {

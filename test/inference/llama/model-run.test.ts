@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { parseModelId } from '../../../src/ids.ts';
-import type { EngineEvent, Resume } from '../../../src/inference/engine.ts';
+import type { EngineEvent, Resume, Task } from '../../../src/inference/engine.ts';
 import { ModelRun, type RunMessage } from '../../../src/inference/llama/model-run.ts';
 import { ENGINE_VERSION, engineMend } from '../../../src/inference/llama/problems.ts';
 
@@ -47,6 +47,31 @@ describe('a run as the parent keeps it', () => {
     }
   });
 
+  it('gives signs of life between the lines of a list, whose tokens have no ids, and names the text that is too long', () => {
+    for (const { task, param, what } of [
+      { task: { type: 'embedding', inputs: ['a', 'b', 'c'] }, param: 'input', what: 'input[1]' },
+      { task: { type: 'rerank', query: 'q', documents: ['a', 'b'] }, param: 'documents', what: 'documents[1]' },
+    ] as const) {
+      const { run, events } = start(undefined, task);
+      run.grant(3);
+      run.accept(tokens(0));
+      run.waiting();
+      run.accept({ type: 'too-long', runId: 0, promptTokens: 9, contextTokens: 8 });
+      const [line, sign, end] = events;
+      assert.ok(line?.type === 'tokens' && line.tokens === 1 && line.tokenIds.length === 0);
+      assert.equal(sign?.type, 'progress');
+      assert.ok(end?.type === 'failed' && end.failure.code === 'context-length-exceeded');
+      assert.equal(end.failure.param, param);
+      assert.ok(end.failure.message.includes(what), end.failure.message);
+    }
+  });
+
+  it('blames the request for what the model is not made for', () => {
+    const { run, events } = start();
+    run.accept({ type: 'refused', runId: 0, reason: 'unsupported-feature', detail: 'no' });
+    assert.deepEqual(events, [{ type: 'failed', failure: { code: 'unsupported-feature', message: 'no' } }]);
+  });
+
   it('gives signs of life until the first token', () => {
     const { run, events } = start();
     run.waiting();
@@ -82,13 +107,19 @@ describe('a machine without an engine binary', () => {
   });
 });
 
-function start(resume?: Resume): { run: ModelRun; events: EngineEvent[] } {
+function start(resume?: Resume, task?: Task): { run: ModelRun; events: EngineEvent[] } {
   const events: EngineEvent[] = [];
   const model = parseModelId('m');
   assert.ok(model !== undefined);
   const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, stop: [] };
-  const job = { model, messages: [], sampling, ...(resume === undefined ? {} : { resume }) };
-  return { run: new ModelRun(0, { job }, (event) => events.push(event)), events };
+  const job = {
+    model,
+    messages: [],
+    sampling,
+    ...(resume === undefined ? {} : { resume }),
+    ...(task === undefined ? {} : { task }),
+  };
+  return { run: new ModelRun(0, { job, command: job }, (event) => events.push(event)), events };
 }
 
 function tokens(position: number, count = 1): RunMessage {

@@ -10,7 +10,10 @@ type Judged = Extract<WorldEvent, { type: 'judged' }>;
 /** Node 0 accepts a message of node 1 that is a second old, unless said otherwise. */
 function heard(atMs: number, message: Partial<Judged> = {}): readonly [number, WorldEvent] {
   const made = { author: 1, incarnation: 5, sequence: 1, body: 'load', madeAtMs: atMs - 1_000 } as const;
-  return [atMs, { type: 'judged', node: 0, verdict: 'accept', reason: '', forged: false, ...made, ...message }];
+  return [
+    atMs,
+    { type: 'judged', node: 0, way: 'gossip', verdict: 'accept', reason: '', forged: false, ...made, ...message },
+  ];
 }
 
 function saw(trace: Trace, told: Told = {}): number {
@@ -35,6 +38,7 @@ describe('S4, views only advance', () => {
       { second: { sequence: 7 }, expected: /accepted twice/ },
       { second: { sequence: 6 }, expected: /sequence 6 of a load accepted after 7/ },
       { second: { sequence: 9, incarnation: 4 }, expected: /incarnation 4 accepted after 5/ },
+      { second: { sequence: 6, way: 'view' as const }, expected: /sequence 6 of a load accepted after 7/ },
       { second: { sequence: 6, node: 2 }, expected: undefined },
       { second: { sequence: 6, verdict: 'ignore' as const }, expected: undefined },
     ]) {

@@ -106,6 +106,17 @@ describe('S6, a request that waits its turn', () => {
   });
 });
 
+/** Node 1 is asked twice for the same, and begins when nobody waits for it any more. */
+const again = (firstEndMs: number, lastEndMs: number): Trace => [
+  [100, arrived('a')],
+  [110, tryStarted('a', 1)],
+  [firstEndMs, tryEnded('a', 1, 'busy')],
+  [9_000, tryStarted('a', 1)],
+  [lastEndMs, tryEnded('a', 1)],
+  [11_011, run('run-started', 1, 'a')],
+  [11_012, run('run-ended', 1, 'a')],
+];
+
 describe('S6, what is given up ends elsewhere within 2 s', () => {
   const trying: Trace = [
     [100, arrived('a')],
@@ -135,6 +146,15 @@ describe('S6, what is given up ends elsewhere within 2 s', () => {
 
   it('lets a new try at the same node take the run over', () => {
     assert.deepEqual(details([...trying, [6_000, tryStarted('a', 1)]], { untilMs: 9_000 }), []);
+  });
+
+  it('counts from the last try where the same was asked for there before', () => {
+    assert.deepEqual(details(again(1_000, 10_000)), [], 'long after the first one');
+    assert.deepEqual(details(again(8_900, 9_100)), [], 'soon after the first one');
+    assert.match(
+      details(again(1_000, 9_010), { untilMs: 20_000 })[0] ?? '',
+      /begins to run at n1 2001 ms after n0 gave it up/,
+    );
   });
 
   it('says nothing about pairs that could not talk', () => {

@@ -8,6 +8,7 @@ import {
 } from '../../../simulations/checkers/v1-detection.ts';
 import { alarmsAreRare, CLEAN_MS, EPISODE_MS } from '../../../simulations/checkers/v2-false-alarms.ts';
 import { BACK_MS, CONVERGED_MS, USABLE_MS, viewsConverge } from '../../../simulations/checkers/v3-convergence.ts';
+import { EXCHANGE_MS } from '../../../simulations/checkers/v3-exchanges.ts';
 import type { WorldEvent } from '../../../simulations/world-event.ts';
 import { LIVENESS } from '../../../src/params.ts';
 import { allAlive, check, sampled, SCENARIO, started, stopped, type Told, type Trace, verdict } from './trace.ts';
@@ -261,5 +262,40 @@ describe('V3, views converge', () => {
       { trace: back(sleptAfterMs, backMs + BACK_MS, { isStale: true }), count: 0 },
     ])
       assert.equal(check(viewsConverge, trace).length, count);
+  });
+});
+
+function asked(atMs: number): Trace[number] {
+  return [atMs, { type: 'view-asked', node: 0, peer: 1, everything: false }];
+}
+
+function looked(atMs: number): Trace[number] {
+  return [atMs, sampled(0)];
+}
+
+describe('V3, everybody exchanges views', () => {
+  const linked: Trace = [[1_000, { type: 'connected', node: 0, peer: 1 }]];
+
+  function silent(...trace: Trace): string[] {
+    return check(viewsConverge, [...started(4), ...linked, ...trace]).map(({ detail }) => detail);
+  }
+
+  it('at the latest after two and a half intervals', () => {
+    assert.deepEqual(silent(looked(1_000 + EXCHANGE_MS)), []);
+    assert.match(silent(looked(1_001 + EXCHANGE_MS))[0] ?? '', /asked nobody for what it lacks for 75001 ms/);
+    assert.deepEqual(silent(asked(2_000), looked(2_000 + EXCHANGE_MS)), []);
+    assert.equal(silent(asked(2_000), looked(2_001 + EXCHANGE_MS), looked(9_000 + EXCHANGE_MS)).length, 1, 'told once');
+  });
+
+  it('while it is awake and has somebody to ask', () => {
+    const late = looked(1_001 + EXCHANGE_MS);
+    for (const { what, event, count } of [
+      { what: 'stopped', event: stopped(0), count: 0 },
+      { what: 'went on', event: { type: 'resumed', node: 0 }, count: 0 },
+      { what: 'is alone', event: { type: 'disconnected', node: 0, peer: 1 }, count: 0 },
+      { what: 'another one stopped', event: stopped(1), count: 1 },
+      { what: 'has one more', event: { type: 'connected', node: 0, peer: 2 }, count: 1 },
+    ] satisfies { what: string; event: WorldEvent; count: number }[])
+      assert.equal(silent([2_000, event], late).length, count, what);
   });
 });

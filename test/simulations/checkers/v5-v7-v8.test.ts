@@ -3,6 +3,7 @@ import { SETTLE_MS } from '../../../simulations/checkers/calm.ts';
 import { scenarioIntervalMs } from '../../../simulations/checkers/load-interval.ts';
 import { answersCome, LOAD_MAX } from '../../../simulations/checkers/v5-answers.ts';
 import { GAP_MS_MAX } from '../../../simulations/checkers/v5-failover.ts';
+import { BLIND_SHARE_MAX, REQUESTS_MIN } from '../../../simulations/checkers/v7-bounces.ts';
 import { BLOCK_WINDOWS, nobodyHerds } from '../../../simulations/checkers/v7-herd.ts';
 import { crowdsPass, V8_LIMITS } from '../../../simulations/checkers/v8-crowds.ts';
 import type { WorldEvent } from '../../../simulations/world-event.ts';
@@ -244,6 +245,54 @@ describe('V7, nobody herds', () => {
     assert.deepEqual(herds(work({ tries: 100, herdAt: 15, herd: 100 }), { plan: [slow] }), []);
     const others = [0, 2, 3].map((node) => [14_500, stopped(node)] as const);
     assert.deepEqual(herds([...work({ tries: 100, herdAt: 15, herd: 100 }), ...others]), [], 'it was alone');
+  });
+});
+
+function refused(requestId: string): WorldEvent {
+  return { type: 'offered', node: 1, from: 0, requestId, answer: 'refused', code: 'busy' };
+}
+
+describe('V7, full nodes are not asked while others stand idle', () => {
+  const fromMs = BLOCK_WINDOWS * scenarioIntervalMs(SCENARIO);
+
+  /** Nodes 1 to 3 ran the model, and `busy` of them run it now; then 400 requests come, and of the first ones `bounced` bounce off n1. */
+  function bounces(bounced: number, { busy = 1, requests = 400, atMs = fromMs } = {}, told: Told = {}): string[] {
+    const before = [1, 2, 3].flatMap((node): Trace => [
+      [1, arrived(`old${node}`)],
+      [2, run('run-started', node, `old${node}`)],
+      ...(node <= busy ? [] : ([[3, run('run-ended', node, `old${node}`)]] as const)),
+    ]);
+    const now = Array.from({ length: requests }, (_, index): Trace => {
+      const come = [atMs, arrived(`r${index}`)] as const;
+      return index < bounced ? [come, [atMs, refused(`r${index}`)]] : [come];
+    });
+    return herds([...before, ...now.flat()], told);
+  }
+
+  it('but for a few', () => {
+    // 20 of 400 are allowed; a mean of 20 shows 32 once in a hundred runs.
+    assert.equal(BLIND_SHARE_MAX * 400, 20);
+    assert.deepEqual(bounces(31), []);
+    assert.match(bounces(32)[0] ?? '', /32 times a full node was asked .* at most 20\.0 of 400 requests promised/);
+    assert.deepEqual(bounces(REQUESTS_MIN - 1, { requests: REQUESTS_MIN - 1 }), [], 'too few to tell');
+    assert.equal(bounces(REQUESTS_MIN, { requests: REQUESTS_MIN }).length, 1);
+  });
+
+  it('where half of those that hold the model are free, speeds are known, and nothing is struck or lies', () => {
+    assert.deepEqual(bounces(400, { busy: 2 }), [], 'one of three is free');
+    assert.deepEqual(bounces(400, { atMs: fromMs - 1 }), []);
+    const lasting = { atMs: fromMs - 1_000, durationMs: 2_000 };
+    for (const fault of [
+      { kind: 'slow', node: 1, factor: 6, ...lasting },
+      { kind: 'delay', node: 0, addedMs: 100, ...lasting },
+      { kind: 'liar', node: 3, lie: 'load', ...lasting },
+    ] as const)
+      assert.deepEqual(bounces(400, {}, { plan: [fault] }), [], fault.kind);
+    assert.equal(
+      bounces(400, {}, { plan: [{ kind: 'slow', node: 2, factor: 6, ...lasting }] }).length,
+      0,
+      'one is left',
+    );
   });
 });
 

@@ -30,6 +30,7 @@ const text = (requestId: string, position: number): WorldEvent => ({
 const judged = (sequence: number): WorldEvent => ({
   type: 'judged',
   node: 1,
+  way: 'gossip',
   author: 2,
   incarnation: 1,
   sequence,

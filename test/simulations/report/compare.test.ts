@@ -36,8 +36,8 @@ describe('comparing with the baseline', () => {
     for (const { before, now, holds } of [
       { before: one({ violations: 1 }), now: one({ violations: 0 }), holds: true },
       { before: one({ violations: 0 }), now: one({ violations: 1 }), holds: false },
-      { before: one({ violations: 0 }), now: one({ violations: 0, herdIndexP99: 9 }), holds: true },
-      { before: one({ violations: 0, herdIndexP99: 1 }), now: one({ violations: 0 }), holds: false },
+      { before: one({ violations: 0 }), now: one({ violations: 0, crowdingP99: 9 }), holds: true },
+      { before: one({ violations: 0, crowdingP99: 1 }), now: one({ violations: 0 }), holds: false },
       { before: one({ violations: 0 }), now: [], holds: false },
       { before: [], now: one({ violations: 7 }), holds: true },
       { before: one({ shoeSize: 1 }), now: one({ shoeSize: 9 }), holds: true },
@@ -48,12 +48,12 @@ describe('comparing with the baseline', () => {
 
   it('tells seeds of one scenario apart and gives the ratio where there is one', () => {
     const before: Baseline = [
-      { scenario: 'churn', seed: 1, figures: { herdIndexP99: 2 } },
-      { scenario: 'churn', seed: 2, figures: { herdIndexP99: 0 } },
+      { scenario: 'churn', seed: 1, figures: { crowdingP99: 2 } },
+      { scenario: 'churn', seed: 2, figures: { crowdingP99: 0 } },
     ];
     const now: Baseline = [
-      { scenario: 'churn', seed: 2, figures: { herdIndexP99: 4 } },
-      { scenario: 'churn', seed: 1, figures: { herdIndexP99: 1 } },
+      { scenario: 'churn', seed: 2, figures: { crowdingP99: 4 } },
+      { scenario: 'churn', seed: 1, figures: { crowdingP99: 1 } },
     ];
     deepEqual(
       compare(before, now).rows.map(({ seed, ratio, verdict }) => [seed, ratio, verdict]),

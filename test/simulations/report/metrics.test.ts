@@ -181,8 +181,8 @@ describe('metrics of requests', () => {
     }
     const metrics = run(herd, { nodes: 4 });
     // Twelve came, six were meant.
-    equal(metrics.summary().requests.herdIndex?.max, 2);
-    deepEqual(metrics.series().columns.herdIndex.slice(0, 4), [null, null, 2, null]);
+    equal(metrics.summary().requests.crowding?.max, 2);
+    deepEqual(metrics.series().columns.crowding.slice(0, 4), [null, null, 2, null]);
   });
 });
 
