@@ -55,7 +55,7 @@ const OTHER_FLAGS = [
 
 const specs: readonly OptionSpec[] = Object.values(OPTIONS);
 const vocabulary: Vocabulary = {
-  scripts: scriptNames(),
+  scripts: new Set(packageKeys('scripts')),
   commands: new Set(COMMANDS),
   flags: new Set([...OTHER_FLAGS, ...specs.flatMap((spec) => [spec.flag, flagUsage(spec).split(' ')[0] ?? ''])]),
   simulations: new Map(
@@ -92,6 +92,23 @@ describe('the documents', () => {
     );
   }).timeout(20_000);
 
+  it('say of every dependency why it is here', () => {
+    const { text } = readSource('docs/decisions/0014-dependencies.md');
+    const used = ['dependencies', 'devDependencies'].flatMap((kind) => packageKeys(kind));
+    assert.ok(used.length > 30);
+    assert.deepEqual(
+      used.filter((name) => !text.includes(`\`${name}\``)),
+      [],
+    );
+    const named = [...text.matchAll(/^\| (?<names>`[^|]*) \|/gm)].flatMap(
+      ({ groups }) => groups?.['names']?.split(', ') ?? [],
+    );
+    assert.deepEqual(
+      named.filter((name) => !used.includes(name.replaceAll('`', ''))),
+      [],
+    );
+  });
+
   it('are read in blocks marked as console, after a prompt where there is one', () => {
     const text =
       '```console\n$ skein up \\\n  --no-mdns\nready\n```\n\n```console\n# a remark\nnpm test\n```\n\n```json\nskein nothing\n```\n';
@@ -122,9 +139,10 @@ describe('the documents', () => {
   }
 });
 
-function scriptNames(): ReadonlySet<string> {
+function packageKeys(field: string): readonly string[] {
   const parsed: unknown = JSON.parse(readSource('package.json').text);
-  assert.ok(typeof parsed === 'object' && parsed !== null && 'scripts' in parsed);
-  assert.ok(typeof parsed.scripts === 'object' && parsed.scripts !== null);
-  return new Set(Object.keys(parsed.scripts));
+  assert.ok(typeof parsed === 'object' && parsed !== null);
+  const value: unknown = Reflect.get(parsed, field);
+  assert.ok(typeof value === 'object' && value !== null, field);
+  return Object.keys(value);
 }
