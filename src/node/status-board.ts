@@ -168,12 +168,13 @@ export class StatusBoard {
 
   /** What is true of the others only. */
   #apart({ node, verdict, connected, rttMs, ageMs }: GossipMember, nowMs: number): Partial<NodeRow> {
-    const [address] = this.#options.mesh.addressesOf(node);
+    const paths = this.#pathsTo(node);
+    const address = paths.path?.address ?? this.#options.mesh.addressesOf(node)[0];
     return {
       ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 10) / 10 }),
       ...(address === undefined ? {} : { address }),
       lastHeardAgoMs: Math.round(ageMs),
-      ...this.#pathsTo(node),
+      ...paths,
       ...this.#clockOf(node, nowMs),
       ...(connected ? {} : { absence: this.#absence({ node, verdict }, nowMs) }),
     };

@@ -22,8 +22,6 @@ const HOME: NatRules = { nat: 'endpoint-independent' };
 const SYMMETRIC: NatRules = { nat: 'symmetric' };
 const MET_MS_MAX = 20_000;
 const REJOINED_MS_MAX = 5_000;
-/** What no packet tells is found by silence, the connections end after twice that of a suspect, and dials back off. */
-const FOUND_MS_MAX = 20_000;
 /** What a person takes for a pause and not for an end. */
 const GAP_MS_MAX = 8_000;
 
@@ -131,9 +129,8 @@ describe('two homes whose network is disturbed', function () {
     await delay(3_000);
     await internet.b.host.moveTo('192.168.2.3/24');
     const backMs = await untilBack();
-    const goal = `goal ${REJOINED_MS_MAX}: ${backMs < REJOINED_MS_MAX ? 'met' : 'MISSED'}`;
-    print(`own address changed: asked and answered again after ${Math.round(backMs)} ms (${goal})`);
-    assert.ok(backMs < FOUND_MS_MAX, `${backMs} ms`);
+    print(`own address changed: asked and answered again after ${Math.round(backMs)} ms`);
+    assert.ok(backMs < REJOINED_MS_MAX, `${backMs} ms`);
   });
 
   it('takes back a machine that slept', async () => {

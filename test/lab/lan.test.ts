@@ -24,6 +24,8 @@ import {
 
 /** About 10 s for the default model's text: long enough to disturb it. */
 const SERVING = ['--tokens-per-second-max', '20'];
+/** Source: requirement. */
+const REJOINED_MS_MAX = 5_000;
 
 describe('three machines on one LAN', function () {
   this.timeout(60_000);
@@ -146,20 +148,23 @@ describe('three machines on one LAN', function () {
     const [moved, other] = serving;
     assert.ok(moved && other);
     await moved.host.moveTo(lanAddress(77));
-    await until('the old address is silent', async () => !(await isAlive(moved.node, front)), 10_000);
-    const backMs = await untilMet([front, moved.node, other.node], 30_000);
-    const expected = `/ip4/${moved.host.address}/tcp/${MESH_PORT}`;
+    const movedAtMs = performance.now();
+    // So soon that nobody need have suspected it: that everybody speaks with it at its new address is what tells.
+    const expected = `/ip4/${moved.host.address}/tcp/`;
     await until(
       'everybody knows the new address',
       async () =>
-        (await Promise.all([front, other.node].map(async (node) => addressSeenBy(node, moved.node)))).every(
-          (address) => address === expected,
+        (await Promise.all([front, other.node].map(async (node) => addressSeenBy(node, moved.node)))).every((address) =>
+          address.startsWith(expected),
         ),
-      10_000,
+      30_000,
     );
+    await untilMet([front, moved.node, other.node], 30_000);
+    const backMs = performance.now() - movedAtMs;
+    assert.ok(backMs < REJOINED_MS_MAX, `${backMs} ms`);
     await other.node.end('SIGKILL');
     assert.equal((await ask(front)).node, moved.node.node);
-    print(`address changed: everybody alive and connected ${Math.round(backMs)} ms after the suspicion`);
+    print(`address changed: everybody alive and connected ${Math.round(backMs)} ms after the change`);
   });
 });
 

@@ -96,6 +96,7 @@ export async function rowOf(target: NodeProcess, seenBy: NodeProcess): Promise<N
   return (await fullStatusOf(seenBy)).nodes.find((row) => row.node === target.node);
 }
 
+/** That of the path in use: the port is the other's own where this node dialled, else any. */
 export async function addressSeenBy(node: NodeProcess, target: NodeProcess): Promise<string> {
   return (await rowOf(target, node))?.address ?? 'unknown';
 }
