@@ -96,6 +96,8 @@ export interface NodeRow {
   readonly standby?: readonly PathStatus[];
   /** Behind what it finds itself: of ourselves as measured, of others as they said. */
   readonly nat?: NetworkReach['nat'];
+  /** It says that it relays for members and answers STUN. */
+  readonly relays?: true;
   /** Where there is no connection. */
   readonly absence?: Absence;
   /** How far its clock is ahead of ours (negative: behind), as far as its messages tell; absent while they do not. */

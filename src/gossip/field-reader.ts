@@ -38,6 +38,11 @@ export class FieldReader {
     return this.#fault(new Uint8Array(0));
   }
 
+  /** A last field that is there as 1, or not at all. */
+  flag(): boolean {
+    return this.#next < this.#fields.length && this.integer(1, 1) === 1;
+  }
+
   text(pattern: RegExp): string {
     const value = this.#take();
     if (typeof value === 'string' && pattern.test(value)) return value;

@@ -50,6 +50,7 @@ export function fitCapability(capability: Capability): Capability {
       slots: whole(model.slots, { min: 1, max: BOUNDS.slotsMax }),
       loadMs: whole(model.loadMs, { min: 0, max: BOUNDS.durationMsMax }),
     })),
+    ...(capability.relays === true ? { relays: true } : {}),
   };
 }
 

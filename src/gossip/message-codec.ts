@@ -123,8 +123,9 @@ export function decodeMessage(
 function bodyFields(body: GossipBody): Canonical[] {
   switch (body.type) {
     case 'capability': {
-      const { name, version, params, addresses, models } = body.capability;
-      return [name, version, hexBytes(params), addresses, models.map(modelFields), body.loads.map(loadFields)];
+      const { name, version, params, addresses, models, relays } = body.capability;
+      const fields = [name, version, hexBytes(params), addresses, models.map(modelFields), body.loads.map(loadFields)];
+      return relays === true ? [...fields, 1] : fields;
     }
     case 'load':
       return [body.capabilitySequence, body.loads.map(loadFields)];
@@ -189,9 +190,10 @@ function readCapability(reader: FieldReader): GossipBody | undefined {
     models: reader.list(GOSSIP.modelsPerNodeMax, (item) => item.row(readModel)),
   };
   const loads = readLoads(reader);
+  const relays = reader.flag() ? ({ relays: true } as const) : {};
   const distinct = new Set(capability.models.map(({ model }) => model));
   if (loads.length !== capability.models.length || distinct.size !== capability.models.length) return undefined;
-  return { type: 'capability', capability, loads };
+  return { type: 'capability', capability: { ...capability, ...relays }, loads };
 }
 
 function readFingerprint(reader: FieldReader): ParamsFingerprint {

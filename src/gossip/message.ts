@@ -37,6 +37,8 @@ export interface Capability {
   /** Where others can dial it, best first, as multiaddr strings. */
   readonly addresses: readonly string[];
   readonly models: readonly ModelCapability[];
+  /** It gives members a place as relay and answers STUN; absent where it does not. */
+  readonly relays?: true;
 }
 
 export type GossipBody =

@@ -10,6 +10,13 @@ import type { EngineModel } from '../inference/engine.ts';
 import type { ExplainRecord } from '../placement/explain.ts';
 
 /** What can happen to a node's core. Times are ms of the node's monotonic clock, which counts suspend where the platform can tell. */
+/** How others reach this node. */
+export interface Listening {
+  readonly addresses: readonly string[];
+  /** Members may have a place here, as at a relay. */
+  readonly relays?: boolean;
+}
+
 export type Input =
   /** The moment asked for by `wakeAtMs` came. */
   | { readonly type: 'woke' }
@@ -27,7 +34,7 @@ export type Input =
       readonly addresses: readonly string[];
       readonly source: 'mdns' | 'bootstrap' | 'identify';
     }
-  | { readonly type: 'listening'; readonly addresses: readonly string[] }
+  | ({ readonly type: 'listening' } & Listening)
   // Gossip.
   | { readonly type: 'message-received'; readonly messageId: number; readonly from: NodeId; readonly bytes: Uint8Array }
   | { readonly type: 'snapshot-received'; readonly from: NodeId; readonly messages: readonly Uint8Array[] }

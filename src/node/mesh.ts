@@ -19,7 +19,7 @@ import {
 import type { Capability } from '../gossip/message.ts';
 import { compareIds, type NodeId, type ParamsFingerprint } from '../ids.ts';
 import { GOSSIP, paramsFingerprint } from '../params.ts';
-import type { Effect, Input, StepResult } from './events.ts';
+import type { Effect, Input, Listening, StepResult } from './events.ts';
 import { ModelMemory } from './model-memory.ts';
 import { RequestDesk } from './request-desk.ts';
 import { ServeDesk } from './serve-desk.ts';
@@ -58,7 +58,7 @@ export class Mesh {
   #gossipWakeAtMs: number;
   #dialAtMs = -Infinity;
   #measuredAtMs = -Infinity;
-  #listening: readonly string[] = [];
+  #listening: Listening = { addresses: [] };
   #loadsAtMs = -Infinity;
   #loadsChanged = false;
   #persistedAtMs = -Infinity;
@@ -185,7 +185,7 @@ export class Mesh {
         this.#book.learn(input, nowMs);
         return;
       case 'listening':
-        this.#listening = input.addresses;
+        this.#listening = input;
         return this.#tellCapability(nowMs);
       case 'models-changed':
         this.#effects.push(...this.#serves.setModels(input.models, nowMs));
@@ -324,8 +324,9 @@ export class Mesh {
 
   #capability(): Capability {
     const { name, version } = this.#options;
-    const addresses = this.#listening.slice(0, GOSSIP.addressesPerNodeMax);
-    return { name, version, params: this.#params, addresses, models: this.#serves.capabilities() };
+    const addresses = this.#listening.addresses.slice(0, GOSSIP.addressesPerNodeMax);
+    const relays = this.#listening.relays === true ? ({ relays: true } as const) : {};
+    return { name, version, params: this.#params, addresses, models: this.#serves.capabilities(), ...relays };
   }
 
   /** A busy node has hundreds of changes a second, and gossip tells them no faster than this. */

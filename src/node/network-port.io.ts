@@ -7,7 +7,7 @@
 import { requestSnapshot, serveSnapshot } from '../gossip/snapshot.io.ts';
 import { SNAPSHOT_PROTOCOL } from '../gossip/snapshot-frames.ts';
 import type { NodeId } from '../ids.ts';
-import type { Effect, Input } from './events.ts';
+import type { Effect, Input, Listening } from './events.ts';
 import type { Network, NetworkEvents, Verdict } from './network.ts';
 
 /** Source: guess: the core answers in the same turn, so that only mistakes can pile up. */
@@ -27,13 +27,18 @@ export interface NetworkPortOptions {
   readonly onProblem: (where: string, error: unknown) => void;
 }
 
+/** How others reach us right now, as the core hears it. */
+export function heardFrom(network: Pick<Network, 'addresses' | 'reach'>): Listening & { readonly type: 'listening' } {
+  return { type: 'listening', addresses: network.addresses(), ...(network.reach().isRelay ? { relays: true } : {}) };
+}
+
 export class NetworkPort {
   readonly #options: NetworkPortOptions;
   readonly #judges = new Map<number, (verdict: Verdict) => void>();
   readonly #answers = new Map<number, (messages: readonly Uint8Array[]) => void>();
   #network: Network | undefined;
   #lastId = 0;
-  #addresses = '';
+  #told = '';
   #addressCheck: NodeJS.Timeout | undefined;
 
   constructor(options: NetworkPortOptions) {
@@ -60,7 +65,7 @@ export class NetworkPort {
 
   async attach(network: Network): Promise<void> {
     this.#network = network;
-    this.#addresses = network.addresses().join();
+    this.#told = JSON.stringify(heardFrom(network));
     // Interfaces come and go, and no event says so: a new lease, another Wi-Fi, a cable.
     this.#addressCheck = setInterval(() => this.checkAddresses(), ADDRESS_CHECK_MS).unref();
     await network.handle(SNAPSHOT_PROTOCOL, async (stream, from) => {
@@ -76,11 +81,12 @@ export class NetworkPort {
 
   /** Tells the core when this machine's addresses changed, so that it tells the mesh. */
   checkAddresses(): void {
-    const addresses = this.#network?.addresses() ?? [];
-    const text = addresses.join();
-    if (addresses.length === 0 || text === this.#addresses) return;
-    this.#addresses = text;
-    this.#options.accept({ type: 'listening', addresses });
+    if (this.#network === undefined) return;
+    const input = heardFrom(this.#network);
+    const text = JSON.stringify(input);
+    if (input.addresses.length === 0 || text === this.#told) return;
+    this.#told = text;
+    this.#options.accept(input);
   }
 
   carryOut(effect: NetworkEffect): void {

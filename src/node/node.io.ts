@@ -28,7 +28,7 @@ import { nextIncarnation, persistIncarnation, type Identity } from './identity.i
 import { createNetwork } from './libp2p.io.ts';
 import { Mesh } from './mesh.ts';
 import { LinkPaths } from './link-paths.io.ts';
-import { NetworkPort } from './network-port.io.ts';
+import { heardFrom, NetworkPort } from './network-port.io.ts';
 import type { Network } from './network.ts';
 import type { Paths } from './paths.ts';
 import type { StatusBoard } from './status-board.ts';
@@ -160,7 +160,7 @@ class Node implements RunningNode {
     await this.#serveApi();
     this.#control = await this.#openControl();
     this.#driver.accept({ type: 'models-changed', models: this.#engines.set.models() });
-    this.#driver.accept({ type: 'listening', addresses: network.addresses() });
+    this.#driver.accept(heardFrom(network));
   }
 
   async stop(): Promise<void> {

@@ -161,6 +161,7 @@ export class StatusBoard {
       connected: member.connected,
       ...(problem === undefined ? {} : { problem }),
       models: self ? this.#ownModels(member) : offeredModels(member),
+      ...(capability?.relays === true ? { relays: true } : {}),
       ...natIfKnown(self ? this.#options.ways.reach()?.nat : this.#options.ways.natOf(node)),
       ...(self ? {} : this.#apart(member, nowMs)),
     };

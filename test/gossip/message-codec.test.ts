@@ -23,6 +23,12 @@ const BODIES: readonly GossipBody[] = [
   { type: 'accusation', target: nodeNumber(8), targetIncarnation: 9, cause: 'silent', evidenceAgeMs: 2_600 },
 ];
 
+const RELAYING: GossipBody = {
+  type: 'capability',
+  capability: { ...capabilityOf('porch', []), relays: true },
+  loads: [],
+};
+
 function messageOf(body: GossipBody, more: Partial<GossipMessage> = {}): GossipMessage {
   return { author, incarnation: 1_753_000_000, sequence: 42, uptimeMs: 7_654_321, body, ...more };
 }
@@ -69,7 +75,7 @@ function fieldsOf(body: GossipBody): Canonical[] {
       body.cause === 'closed' ? 0 : 1,
       body.evidenceAgeMs,
     ];
-  const { name, version, params, addresses, models } = body.capability;
+  const { name, version, params, addresses, models, relays } = body.capability;
   const modelRows = models.map((model) => [
     model.model,
     fromHex(model.digest) ?? [],
@@ -77,7 +83,8 @@ function fieldsOf(body: GossipBody): Canonical[] {
     model.slots,
     model.loadMs,
   ]);
-  return [...head, 0, name, version, fromHex(params) ?? [], addresses, modelRows, rows(body.loads)];
+  const said = relays === true ? [1] : [];
+  return [...head, 0, name, version, fromHex(params) ?? [], addresses, modelRows, rows(body.loads), ...said];
 }
 
 describe('a node id on the wire', () => {
@@ -136,7 +143,7 @@ describe('the gossip message codec', () => {
     const sign: Sign = (bytes) => new Uint8Array(signBytes(undefined, bytes, privateKey));
     const verify: Verify = (who, bytes, signature) =>
       who === node && verifyBytes(undefined, bytes, publicKey, signature);
-    const lines = BODIES.map((body) => {
+    const lines = [...BODIES, RELAYING].map((body) => {
       const message = messageOf(body, { author: node });
       const bytes = encodeMessage(message, { swarm, sign });
       assert.deepEqual(decodeMessage(bytes, { swarm, verify }), { type: 'message', message });
@@ -214,6 +221,8 @@ describe('the gossip message codec', () => {
           [['m', new Uint8Array(0), 1, 4_097, 0]],
         ],
       },
+      // Only nodes that relay have this field at all.
+      { body: capability, field: 13, good: [1], bad: [0, 2, true, '1'] },
       { body: accusation, field: 7, good: [new Uint8Array(32)], bad: [new Uint8Array(33)] },
       { body: accusation, field: 9, good: [0, 1], bad: [2] },
       { body: accusation, field: 10, good: [0, 86_400_000], bad: [86_400_001] },

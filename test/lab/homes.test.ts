@@ -12,7 +12,7 @@ import { createInternet, type Internet } from './internet.ts';
 import { askServer, Mesh } from './mesh.ts';
 import { whyNoLaboratory } from './namespace.ts';
 import type { NatRules } from './router.ts';
-import { ask, newSwarmKey, nodesSeenBy, print, untilMet } from './watching.ts';
+import { ask, newSwarmKey, nodesSeenBy, print, rowOf, untilMet } from './watching.ts';
 
 /** About six characters each: far more bytes than gossip makes meanwhile. */
 const TOKENS = 30_000;
@@ -88,6 +88,7 @@ describe('two homes and a public node', function () {
       const firstMs = performance.now() - metAtMs;
       if (path === 'direct') await mesh.untilDirect(async () => askServer(front, PROBE_TOKENS), UPGRADED_MS_MAX * 2);
       const upgradeMs = performance.now() - metAtMs;
+      await until('its beacon says that it relays', async () => (await rowOf(relay, front))?.relays === true, 5_000);
       const idle = await mesh.carriedDuring(async () => delay(IDLE_MS));
       const { result, tookMs, relays, direct } = await mesh.carriedDuring(async () => askServer(front, TOKENS));
       const characters = result.text.length;

@@ -25,7 +25,7 @@ describe('the port to the network', () => {
   });
   afterEach(() => port.detach());
 
-  it('tells the core about new addresses of this machine once, and not that it has none for a moment', () => {
+  it('tells the core about new addresses of this machine once, and that it relays, and not that it has none for a moment', () => {
     port.checkAddresses();
     assert.deepEqual(heard, [], 'what the node began with is no news');
     network.current = [];
@@ -35,10 +35,13 @@ describe('the port to the network', () => {
     port.checkAddresses();
     port.checkAddresses();
     assert.deepEqual(heard, [{ type: 'listening', addresses: ['/ip4/192.0.2.77/tcp/4100'] }]);
+    network.isRelay = true;
+    port.checkAddresses();
+    assert.deepEqual(heard[1], { type: 'listening', addresses: ['/ip4/192.0.2.77/tcp/4100'], relays: true });
     port.detach();
     network.current = ['/ip4/192.0.2.78/tcp/4100'];
     port.checkAddresses();
-    assert.equal(heard.length, 1, 'a detached port is silent');
+    assert.equal(heard.length, 2, 'a detached port is silent');
   });
 
   it('says whose an address is that was dialled without knowing, so that it is not dialled again', async () => {
@@ -63,11 +66,16 @@ describe('the port to the network', () => {
 
 class FakeNetwork {
   current: readonly string[] = [ADDRESS];
+  isRelay = false;
   result: DialResult | undefined;
   readonly #dials: Promise<DialResult | undefined>[] = [];
 
   addresses(): readonly string[] {
     return this.current;
+  }
+
+  reach(): { readonly isRelay: boolean } {
+    return { isRelay: this.isRelay };
   }
 
   async handle(): Promise<void> {}
