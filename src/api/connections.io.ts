@@ -54,7 +54,9 @@ export class Connections {
     const code = error.code ?? 'unknown';
     if (code !== 'ECONNRESET') this.#init.log({ type: 'client-error', code });
     const begun = [...(this.#answers.get(socket) ?? [])].some((res) => res.headersSent);
-    if (begun || !socket.writable || code === 'ECONNRESET') {
+    // Opened ahead of a request that never came: an answer to none would be taken for that to the next one.
+    const isUnused = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket instanceof Socket && socket.bytesRead === 0;
+    if (begun || isUnused || !socket.writable || code === 'ECONNRESET') {
       socket.destroy();
       return;
     }

@@ -174,6 +174,16 @@ describe('the API server and hard clients', () => {
     assert.equal((await all).split('HTTP/1.1 200 OK').length - 1, 1);
   });
 
+  it('ends a connection that was opened ahead and never used without a word, and says so where half a request came', async () => {
+    const { port } = await startApi({ limits: { headersMs: 100, bodyMs: 100 } });
+    const [unused, half] = [await openSocket(port), await openSocket(port)];
+    const answers = [readAll(unused), readAll(half)];
+    half.write('GET /livez HTTP/1.1\r\nHost: loc');
+    const [silent, told] = await Promise.all(answers);
+    assert.equal(silent, '');
+    assert.equal(parseAnswer(told ?? '').status, 400);
+  });
+
   it('drops a client that takes no bytes, but not one that waits for a slow engine', async () => {
     const { port, url, chat, logged } = await startApi({ limits: { writeStallMs: 200, quietMs: 60_000 } });
     const streaming = HELLO.replace('{', '{"stream":true,');
