@@ -43,6 +43,11 @@ export interface CheckContext {
 }
 
 export interface Checker {
+  /**
+   * It has no use for gossip that is judged, and does nothing because of the time alone. Most events are of that kind,
+   * so it is not shown any.
+   */
+  readonly ignoresGossip?: true;
   observe(event: WorldEvent, atMs: number): void;
   /** The run is over; what was promised by now is judged. */
   finish(atMs: number): void;

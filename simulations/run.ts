@@ -34,6 +34,7 @@ export class Run {
   readonly #memory: CausalMemory;
   readonly #metrics: Metrics;
   readonly #checkers: readonly Checker[];
+  readonly #gossipCheckers: readonly Checker[];
   readonly #violations: { readonly violation: Violation; readonly slice: CausalSlice | undefined }[] = [];
 
   constructor(options: RunOptions) {
@@ -57,6 +58,7 @@ export class Run {
       };
       return create === undefined ? [] : [create(context)];
     });
+    this.#gossipCheckers = this.#checkers.filter(({ ignoresGossip }) => ignoresGossip !== true);
   }
 
   get nowMs(): number {
@@ -108,7 +110,8 @@ export class Run {
     this.#hash.fold(event, atMs);
     this.#memory.observe(event, atMs);
     this.#metrics.observe(event, atMs);
-    for (const checker of this.#checkers) checker.observe(event, atMs);
+    const checkers = event.type === 'judged' ? this.#gossipCheckers : this.#checkers;
+    for (const checker of checkers) checker.observe(event, atMs);
     this.#options.watch?.(event, atMs);
   }
 

@@ -46,6 +46,7 @@ interface Lied {
 }
 
 class Liars implements Checker {
+  readonly ignoresGossip = true;
   readonly #breaches: Breaches;
   readonly #tries = new FirstTries();
   readonly #lies: readonly Lied[];

@@ -27,38 +27,45 @@ const DRIFT_WINDOW_MS = 360_000;
 const ACCUSATIONS_MAX = 64;
 const NONE = -1;
 
+/** What one observer believes of an author: the columns of its row. Together, because they are read together. */
+const ROW = 7;
+const INCARNATION = 0;
+const SEQUENCE = { capability: 1, load: 2 } as const;
+/** The least age that was seen under this incarnation. */
+const AGE_MS_MIN = 3;
+const DEPARTED = 4;
+const DEPARTED_AT_MS = 5;
+/** NONE = it said none. */
+const GOODBYE = 6;
+
 /** What one observer believes, by author. */
 class Beliefs {
-  readonly incarnation: Float64Array;
-  readonly sequences: Readonly<Record<'capability' | 'load', Float64Array>>;
-  /** The least age that was seen under this incarnation. */
-  readonly ageMsMin: Float64Array;
-  readonly departed: Float64Array;
-  readonly departedAtMs: Float64Array;
-  readonly saidGoodbye: Uint8Array;
+  readonly #rows: Float64Array;
   readonly accusations = new Map<number, string[]>();
 
   constructor(nodes: number) {
-    const column = (): Float64Array => new Float64Array(nodes).fill(NONE);
-    this.incarnation = column();
-    this.sequences = { capability: column(), load: column() };
-    this.ageMsMin = column();
-    this.departed = column();
-    this.departedAtMs = column();
-    this.saidGoodbye = new Uint8Array(nodes);
+    this.#rows = new Float64Array(nodes * ROW).fill(NONE);
+  }
+
+  get(author: number, column: number): number {
+    return this.#rows[author * ROW + column] ?? NONE;
+  }
+
+  set(author: number, column: number, value: number): void {
+    this.#rows[author * ROW + column] = value;
   }
 
   forget(author: number): void {
-    this.incarnation[author] = NONE;
-    this.sequences.capability[author] = NONE;
-    this.sequences.load[author] = NONE;
+    this.set(author, INCARNATION, NONE);
+    this.set(author, SEQUENCE.capability, NONE);
+    this.set(author, SEQUENCE.load, NONE);
   }
 
   bury(author: number, incarnation: number, atMs: number): void {
     this.forget(author);
-    this.departed[author] = incarnation;
-    this.departedAtMs[author] = atMs;
-    this.saidGoodbye[author] = 0;
+    this.set(author, DEPARTED, incarnation);
+    this.set(author, DEPARTED_AT_MS, atMs);
+    this.set(author, GOODBYE, NONE);
   }
 }
 
@@ -117,8 +124,7 @@ class Views implements Checker {
     if (beliefs === undefined || (verdict !== 'dead' && verdict !== 'left')) return;
     // Who made room in a full view leaves no tombstone.
     if (reason.includes('made room')) beliefs.forget(target);
-    else if ((beliefs.incarnation[target] ?? NONE) !== NONE)
-      beliefs.bury(target, beliefs.incarnation[target] ?? NONE, atMs);
+    else if (beliefs.get(target, INCARNATION) !== NONE) beliefs.bury(target, beliefs.get(target, INCARNATION), atMs);
   }
 
   #accepted(event: Judged, atMs: number): void {
@@ -127,15 +133,15 @@ class Views implements Checker {
     if (event.forged || body === 'garbage')
       return this.#breach('forged', event, 'promised that nothing forged or malformed is accepted, it was');
     if (this.#isFromTheGrave(beliefs, event, atMs)) {
-      const numbers = `incarnation ${incarnation} accepted, ${beliefs.departed[author]} departed ${atMs - (beliefs.departedAtMs[author] ?? 0)} ms ago`;
+      const numbers = `incarnation ${incarnation} accepted, ${beliefs.get(author, DEPARTED)} departed ${atMs - beliefs.get(author, DEPARTED_AT_MS)} ms ago`;
       return this.#breach('departed', event, `promised that only a higher incarnation returns: ${numbers}`);
     }
     if (body === 'goodbye') {
       beliefs.bury(author, incarnation, atMs);
-      beliefs.saidGoodbye[author] = 1;
+      beliefs.set(author, GOODBYE, atMs);
       return;
     }
-    const believed = beliefs.incarnation[author] ?? NONE;
+    const believed = beliefs.get(author, INCARNATION);
     if (incarnation < believed)
       return this.#breach('incarnation', event, `incarnation ${incarnation} accepted after ${believed}`);
     if (incarnation === believed && this.#isOverAge(beliefs, event, atMs)) return;
@@ -146,18 +152,18 @@ class Views implements Checker {
   #take(beliefs: Beliefs, event: Judged, atMs: number): void {
     const { author, incarnation, sequence, body } = event;
     if (body !== 'capability' && body !== 'load') return;
-    if (incarnation > (beliefs.incarnation[author] ?? NONE)) {
+    if (incarnation > beliefs.get(author, INCARNATION)) {
       beliefs.forget(author);
-      beliefs.incarnation[author] = incarnation;
-      beliefs.ageMsMin[author] = this.#ageMs(event, atMs);
-      beliefs.departed[author] = NONE;
+      beliefs.set(author, INCARNATION, incarnation);
+      beliefs.set(author, AGE_MS_MIN, this.#ageMs(event, atMs));
+      beliefs.set(author, DEPARTED, NONE);
     }
-    const believed = beliefs.sequences[body][author] ?? NONE;
+    const believed = beliefs.get(author, SEQUENCE[body]);
     if (sequence < believed)
       return this.#breach('sequence', event, `sequence ${sequence} of a ${body} accepted after ${believed}`);
     if (sequence === believed)
       return this.#breach('replayed', event, `${body} ${sequence} accepted twice, promised once`);
-    beliefs.sequences[body][author] = sequence;
+    beliefs.set(author, SEQUENCE[body], sequence);
   }
 
   #accusation(beliefs: Beliefs, event: Judged): void {
@@ -171,18 +177,18 @@ class Views implements Checker {
   }
 
   #isFromTheGrave(beliefs: Beliefs, { author, incarnation, body }: Judged, atMs: number): boolean {
-    const departed = beliefs.departed[author] ?? NONE;
+    const departed = beliefs.get(author, DEPARTED);
     if (departed === NONE || incarnation > departed) return false;
-    if (atMs - (beliefs.departedAtMs[author] ?? 0) > this.#tombstoneMs) return false;
+    if (atMs - beliefs.get(author, DEPARTED_AT_MS) > this.#tombstoneMs) return false;
     // A goodbye may still explain a death of its own incarnation, once.
-    return !(body === 'goodbye' && incarnation === departed && beliefs.saidGoodbye[author] === 0);
+    return !(body === 'goodbye' && incarnation === departed && beliefs.get(author, GOODBYE) === NONE);
   }
 
   #isOverAge(beliefs: Beliefs, event: Judged, atMs: number): boolean {
     const ageMs = this.#ageMs(event, atMs);
-    const least = beliefs.ageMsMin[event.author] ?? 0;
+    const least = beliefs.get(event.author, AGE_MS_MIN);
     const ageMsMax = GOSSIP.messageAgeMsMax + least + this.#clockErrorMs;
-    beliefs.ageMsMin[event.author] = Math.min(least, ageMs);
+    beliefs.set(event.author, AGE_MS_MIN, Math.min(least, ageMs));
     if (ageMs <= ageMsMax) return false;
     this.#breach('over-age', event, `a ${event.body} of ${ageMs} ms accepted, at most ${ageMsMax} ms promised`);
     return true;

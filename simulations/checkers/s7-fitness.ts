@@ -23,6 +23,7 @@ interface Life {
 }
 
 class Fitness implements Checker {
+  readonly ignoresGossip = true;
   readonly #breaches: Breaches;
   readonly #plan: FaultPlan;
   readonly #lives: (Life | undefined)[] = [];

@@ -16,6 +16,7 @@ import { Presence } from './presence.ts';
 type Offered = Extract<WorldEvent, { type: 'offered' }>;
 
 class Slots implements Checker {
+  readonly ignoresGossip = true;
   readonly #breaches: Breaches;
   readonly #running: Int32Array;
   /** 0 = not known yet. */

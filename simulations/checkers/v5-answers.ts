@@ -35,6 +35,7 @@ interface Waiting {
 }
 
 class Answers implements Checker {
+  readonly ignoresGossip = true;
   readonly #breaches: Breaches;
   readonly #failovers: Failovers;
   readonly #refusals = new LateShare(REFUSED_SHARE);

@@ -47,6 +47,7 @@ class ModelHerd {
 }
 
 class Herd implements Checker {
+  readonly ignoresGossip = true;
   readonly #context: CheckContext;
   readonly #breaches: Breaches;
   readonly #calm: Calm;

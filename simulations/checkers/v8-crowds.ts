@@ -67,6 +67,7 @@ interface Watched {
 }
 
 class Crowds implements Checker {
+  readonly ignoresGossip = true;
   readonly #breaches: Breaches;
   readonly #watched: readonly Watched[];
   readonly #slow: readonly Extract<Fault, { kind: 'slow' }>[];

@@ -23,6 +23,7 @@ export class LocalTimers {
   readonly #clock: LocalClock;
   /** Latest first. */
   readonly #timers: LocalTimer[] = [];
+  readonly #onFire = (): void => this.#fire();
   #order = 0;
   #standing = false;
   #armed: { readonly timer: Timer; readonly atMs: number } | undefined;
@@ -40,13 +41,22 @@ export class LocalTimers {
   at(atMs: number, call: () => void): () => void {
     this.#order += 1;
     const timer = { atMs, order: this.#order, call };
-    let index = this.#timers.length;
-    while (index > 0 && comesBefore(this.#timers[index - 1], timer)) index -= 1;
-    this.#timers.splice(index, 0, timer);
-    if (index === this.#timers.length - 1) this.#arm();
+    const timers = this.#timers;
+    timers.push(timer);
+    let index = timers.length - 1;
+    for (
+      let before = timers[index - 1];
+      before !== undefined && comesBefore(before, timer);
+      before = timers[index - 1]
+    ) {
+      timers[index] = before;
+      index -= 1;
+    }
+    timers[index] = timer;
+    if (index === timers.length - 1) this.#arm();
     return () => {
-      const found = this.#timers.indexOf(timer);
-      if (found >= 0) this.#timers.splice(found, 1);
+      const found = timers.indexOf(timer);
+      if (found >= 0) timers.splice(found, 1);
     };
   }
 
@@ -76,7 +86,7 @@ export class LocalTimers {
     this.#disarm();
     const trueMs = this.#clock.trueMsWhen(next.atMs, this.#queue.nowMs);
     if (!Number.isFinite(trueMs)) return;
-    this.#armed = { timer: this.#queue.at(Math.ceil(trueMs), () => this.#fire()), atMs: next.atMs };
+    this.#armed = { timer: this.#queue.at(Math.ceil(trueMs), this.#onFire), atMs: next.atMs };
   }
 
   #disarm(): void {
@@ -96,6 +106,6 @@ export class LocalTimers {
   }
 }
 
-function comesBefore(left: LocalTimer | undefined, right: LocalTimer): boolean {
-  return left !== undefined && (left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order));
+function comesBefore(left: LocalTimer, right: LocalTimer): boolean {
+  return left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order);
 }

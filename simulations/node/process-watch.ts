@@ -10,6 +10,8 @@ import type { WorldEvent } from '../world-event.ts';
 
 type Happened = Input | Effect;
 
+const GARBAGE = { incarnation: 0, sequence: 0, body: { type: 'garbage' } } as const;
+
 export class ProcessWatch {
   readonly #services: Services;
   readonly #views: ViewWatch;
@@ -41,7 +43,7 @@ export class ProcessWatch {
         return this.#emit({ type: 'view-asked', node: process.node, peer, everything });
       }
       case 'snapshot-received':
-        return this.#views.before(process);
+        return this.#views.before(process, happened.messages);
       case 'dispatch':
       case 'refuse-request': {
         const { requestId, plan } = happened;
@@ -88,10 +90,20 @@ export class ProcessWatch {
     const { directory } = this.#services;
     const parsed = directory.parse(item.bytes, directory.swarm);
     const { author, madeAtMs, forged } = item;
-    const { incarnation, sequence, body } =
-      parsed.type === 'parsed' ? parsed.message : { incarnation: 0, sequence: 0, body: { type: 'garbage' } as const };
-    const judgement = { author, incarnation, sequence, body: body.type, verdict, reason, madeAtMs, forged };
-    this.#emit({ type: 'judged', node: process.node, way: 'gossip', ...judgement });
+    const { incarnation, sequence, body } = parsed.type === 'parsed' ? parsed.message : GARBAGE;
+    this.#emit({
+      type: 'judged',
+      node: process.node,
+      way: 'gossip',
+      author,
+      incarnation,
+      sequence,
+      body: body.type,
+      verdict,
+      reason,
+      madeAtMs,
+      forged,
+    });
   }
 
   #tryEnded(process: Process, ended: Extract<Input, { type: 'try-ended' }>): void {

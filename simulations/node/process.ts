@@ -21,6 +21,9 @@ import type { Services } from './services.ts';
 /** The mesh hears of received bytes at most this often for each member. Source: `PEERS.heardMs` of the real links. */
 const HEARD_MS = 100;
 
+const WOKE: Input = { type: 'woke' };
+const HEARTBEAT: Payload = { type: 'heartbeat' };
+
 export class Process implements Endpoint<Payload> {
   readonly node: number;
   readonly id: NodeId;
@@ -37,7 +40,12 @@ export class Process implements Endpoint<Payload> {
   readonly #heardAtMs: number[] = [];
   readonly #pings = new Pings();
   readonly #exchanges = new Map<number, Connection>();
-  readonly #judging = new Map<number, GossipItem>();
+  /** Messages that the core judges now: nearly always one. */
+  readonly #judging: { readonly messageId: number; readonly item: GossipItem }[] = [];
+  readonly #onWake = (): void => {
+    this.#cancelWake = undefined;
+    this.accept(WOKE);
+  };
   #stepping = false;
   #gone = false;
   #nonce = 0;
@@ -117,9 +125,12 @@ export class Process implements Endpoint<Payload> {
   /** Feeds one input; its effects are carried out before this returns, unless a step is under way. */
   accept(input: Input): void {
     if (this.#gone) return;
-    this.#waiting.push(input);
-    if (this.#stepping) return;
+    if (this.#stepping) {
+      this.#waiting.push(input);
+      return;
+    }
     this.#stepping = true;
+    this.#step(input);
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#step(next);
     this.#stepping = false;
   }
@@ -127,9 +138,10 @@ export class Process implements Endpoint<Payload> {
   /** A message of somebody arrived by gossip. */
   hearGossip(item: GossipItem, from: number): void {
     this.#nonce += 1;
-    this.#judging.set(this.#nonce, item);
+    const messageId = this.#nonce;
+    this.#judging.push({ messageId, item });
     const { bytes } = item;
-    this.accept({ type: 'message-received', messageId: this.#nonce, from: this.#services.directory.idOf(from), bytes });
+    this.accept({ type: 'message-received', messageId, from: this.#services.directory.idOf(from), bytes });
   }
 
   send(connection: Connection, payload: Payload): void {
@@ -210,10 +222,7 @@ export class Process implements Endpoint<Payload> {
     if (this.#cancelWake !== undefined && this.#wakeAtMs <= atMs && this.#wakeAtMs > nowMs) return;
     this.#cancelWake?.();
     this.#wakeAtMs = atMs;
-    this.#cancelWake = this.#timers.at(this.#wakeAtMs, () => {
-      this.#cancelWake = undefined;
-      this.accept({ type: 'woke' });
-    });
+    this.#cancelWake = this.#timers.at(this.#wakeAtMs, this.#onWake);
   }
 
   #carryOut(effect: Effect): void {
@@ -223,7 +232,7 @@ export class Process implements Endpoint<Payload> {
       case 'close-connection':
         return this.#close(this.#services.directory.nodeOf(effect.node));
       case 'send-heartbeat':
-        for (const to of effect.to) this.#tell(to, { type: 'heartbeat' });
+        for (const to of effect.to) this.#tell(to, HEARTBEAT);
         return;
       case 'send-ping':
         return this.#tell(effect.to, { type: 'ping', nonce: this.#pings.send(this.nowMs()) });
@@ -307,14 +316,16 @@ export class Process implements Endpoint<Payload> {
   }
 
   #judged({ messageId, verdict }: Extract<Effect, { type: 'judge-message' }>): void {
-    const item = this.#judging.get(messageId);
-    this.#judging.delete(messageId);
-    if (item !== undefined) this.#services.gossip.judged(this, item, verdict);
+    const index = this.#judging.findIndex((judged) => judged.messageId === messageId);
+    const item = this.#judging[index]?.item;
+    if (item === undefined) return;
+    this.#judging.splice(index, 1);
+    this.#services.gossip.judged(this, item, verdict);
   }
 
   /** The message that a verdict is about. */
   itemOf(messageId: number): GossipItem | undefined {
-    return this.#judging.get(messageId);
+    return this.#judging.find((judged) => judged.messageId === messageId)?.item;
   }
 
   #viewAsked(connection: Connection, digest: Uint8Array): void {

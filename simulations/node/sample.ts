@@ -1,8 +1,6 @@
 /**
  * One look at a simulated process: how much it knows, how old that is, and how full its bounded things are.
  */
-import { finalMix, hash64, utf8 } from '../../src/bytes.ts';
-import type { NodeId } from '../../src/ids.ts';
 import type { Process } from './process.ts';
 import type { NodeSample } from '../world-event.ts';
 
@@ -12,22 +10,10 @@ export interface SampleSource {
   readonly bufferedBytes: number;
 }
 
-/** Hashes of ids, which are asked for again and again. */
-const idHashes = new Map<NodeId, number>();
-
 export function sampleOf({ process, slots, bufferedBytes }: SampleSource): NodeSample {
   const { sentBytes } = process;
   const nowMs = process.nowMs();
-  let alive = 0;
-  let suspect = 0;
-  let ageMs = 0;
-  let viewHash = 0;
-  for (const member of process.mesh.members(nowMs)) {
-    if (member.verdict === 'alive') alive += 1;
-    else suspect += 1;
-    ageMs += member.ageMs;
-    if (member.verdict === 'alive') viewHash ^= finalMix(hashOf(member.node) ^ member.incarnation);
-  }
+  const { alive, suspect, ageMs, fingerprint } = process.mesh.census(nowMs);
   const { asked, served } = process.plane.requests();
   const running = served.filter(({ phase }) => phase === 'running').length;
   const sample = {
@@ -44,18 +30,10 @@ export function sampleOf({ process, slots, bufferedBytes }: SampleSource): NodeS
     gossipBytes: sentBytes.gossip,
     heartbeatBytes: sentBytes.heartbeat,
     requestBytes: sentBytes.request,
-    viewHash: viewHash >>> 0,
+    viewHash: fingerprint,
   };
   sentBytes.gossip = 0;
   sentBytes.heartbeat = 0;
   sentBytes.request = 0;
   return sample;
-}
-
-function hashOf(node: NodeId): number {
-  const known = idHashes.get(node);
-  if (known !== undefined) return known;
-  const hash = hash64(utf8(node)).low;
-  idHashes.set(node, hash);
-  return hash;
 }

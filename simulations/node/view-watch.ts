@@ -23,15 +23,15 @@ export class ViewWatch {
   }
 
   /** A view is about to be taken in. */
-  before(process: Process): void {
-    this.#before = membersOf(process);
+  before(process: Process, messages: readonly Uint8Array[]): void {
+    this.#before = this.#authorsOf(process, messages);
   }
 
   /** It was, in this very step. */
   after(process: Process, messages: readonly Uint8Array[]): void {
     const { directory } = this.#services;
     const before = this.#before;
-    const now = membersOf(process);
+    const now = this.#authorsOf(process, messages);
     for (const bytes of messages) {
       const parsed = directory.parse(bytes, directory.swarm);
       const item = this.#services.itemOf(bytes);
@@ -53,6 +53,21 @@ export class ViewWatch {
         forged: item.forged,
       });
     }
+  }
+
+  /** Those whom these messages may change, as the view shows them now. */
+  #authorsOf(process: Process, messages: readonly Uint8Array[]): Members {
+    const { directory } = this.#services;
+    const nowMs = process.nowMs();
+    const members = new Map<NodeId, GossipMember>();
+    for (const bytes of messages) {
+      const parsed = directory.parse(bytes, directory.swarm);
+      if (parsed.type !== 'parsed') continue;
+      const { author } = parsed.message;
+      const member = author === process.id ? undefined : process.mesh.member(author, nowMs);
+      if (member !== undefined) members.set(author, member);
+    }
+    return members;
   }
 
   #isNews(message: GossipMessage, before: GossipMember | undefined, now: GossipMember | undefined): boolean {
@@ -77,8 +92,4 @@ function partOf(
   holder: { readonly capability?: Capability | undefined; readonly loads: readonly ModelLoad[] } | undefined,
 ): object | undefined {
   return type === 'capability' ? holder?.capability : holder?.loads;
-}
-
-function membersOf(process: Process): Members {
-  return new Map(process.mesh.members(process.nowMs()).map((member) => [member.node, member]));
 }

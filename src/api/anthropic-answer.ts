@@ -52,7 +52,7 @@ export function anthropicReply(head: AnswerHead, answer: Answer): MessageBody {
   const texts: Block[] = content === '' ? [] : [{ type: 'text', text: content, citations: null }];
   const uses = calls.flatMap(({ id, name, arguments: text }): Block[] => {
     const input = parseJsonObject(text);
-    return input === undefined ? [] : [{ type: 'tool_use', id, name, input }];
+    return input === undefined ? [] : [{ type: 'tool_use', id: useId(id), name, input }];
   });
   return { ...messageBody(head, usage), content: [...texts, ...uses], stop_reason: STOP_REASONS[finish] };
 }
@@ -80,7 +80,7 @@ export class AnthropicStream implements StreamWriter {
   }
 
   callBegan(_job: number, { id, name }: CallHead): string {
-    return this.#begin({ type: 'tool_use', id, name, input: {} });
+    return this.#begin({ type: 'tool_use', id: useId(id), name, input: {} });
   }
 
   callArguments(_job: number, _index: number, text: string): string {
@@ -126,6 +126,11 @@ export class AnthropicStream implements StreamWriter {
     this.#open = undefined;
     return event('content_block_stop', { index: this.#blocks - 1 });
   }
+}
+
+/** As Anthropic's begin; where they come back, they only have to be the same in a call and its result. */
+function useId(id: string): string {
+  return id.replace(/^call_/, 'toolu_');
 }
 
 function event(type: string, fields: object): string {

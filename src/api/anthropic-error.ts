@@ -9,8 +9,13 @@ import { type ParamNames, withParamNames } from './param-names.ts';
 
 export interface AnthropicError {
   readonly type: 'error';
-  readonly error: { readonly type: string; readonly message: string };
+  readonly error: { readonly type: string; readonly message: string; readonly details?: object };
 }
+
+/** The field of conversations that are stored. */
+export const THREAD = 'thread';
+/** By this the clients' own tool runner knows that it must send all messages itself. */
+const NO_THREADS = { error_code: 'thread_unsupported_request', unsupported: null };
 
 const TYPES: ReadonlyMap<number, string> = new Map([
   [401, 'authentication_error'],
@@ -28,5 +33,6 @@ const PARAM_NAMES: ParamNames = { stop: 'stop_sequences', response_format: 'outp
 export function anthropicError(failure: Failure): AnthropicError {
   const { status } = ERRORS[failure.code];
   const type = TYPES.get(status) ?? (status < 500 ? 'invalid_request_error' : 'api_error');
-  return { type: 'error', error: { type, message: withParamNames(failure, PARAM_NAMES).message } };
+  const { message } = withParamNames(failure, PARAM_NAMES);
+  return { type: 'error', error: { type, message, ...(failure.param === THREAD ? { details: NO_THREADS } : {}) } };
 }

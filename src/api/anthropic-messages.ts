@@ -1,6 +1,6 @@
 /**
  * POST /v1/messages as a dialect: `anthropic-request.ts` reads, `anthropic-answer.ts` and `anthropic-error.ts` write. Its
- * `count_tokens` has no route: a node that is asked has no tokenizer of models which are elsewhere.
+ * `count_tokens` is in `token-counts.ts`.
  */
 import { anthropicReply, AnthropicStream } from './anthropic-answer.ts';
 import { anthropicError } from './anthropic-error.ts';

@@ -10,6 +10,7 @@ import type { Failure } from '../errors.ts';
 import type { Grammars } from '../inference/answer-format.ts';
 import type { Job } from '../inference/engine.ts';
 import { LIMITS } from '../params.ts';
+import { THREAD } from './anthropic-error.ts';
 import { readHistory } from './anthropic-history.ts';
 import { constrainedJob } from './constrained-job.ts';
 import { field, isJsonObject, isWish, type JsonObject } from './json-object.ts';
@@ -99,6 +100,9 @@ export function parseMessagesRequest(
 }
 
 function refuseEarly(body: JsonObject): Failure | undefined {
+  // Whoever goes on with one sends the new messages only: the answer would be to those alone.
+  if (isWish(field(body, THREAD)))
+    return unsupportedField(THREAD, 'conversations are not stored here: send all messages, without it');
   const unsupported = UNSUPPORTED.find((name) => isWish(field(body, name)));
   if (unsupported !== undefined) return unsupportedField(unsupported, 'not supported here: leave it out');
   return checkCounts(body, [

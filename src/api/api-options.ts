@@ -28,6 +28,7 @@ export interface ApiLimits {
   readonly headersMs: number;
   readonly bodyMs: number;
   readonly bodyBytes: number;
+  readonly bodiesBytes: number;
   readonly headerBytes: number;
   readonly idleConnectionMs: number;
   readonly writeStallMs: number;
@@ -45,6 +46,8 @@ export const API_LIMITS: ApiLimits = {
   /** A body is here within this after its head. Source: guess: 16 MB over 5 Mbit/s. */
   bodyMs: 30_000,
   bodyBytes: LIMITS.httpBodyBytes,
+  /** Of all bodies that are on their way; the next one is answered 503. Source: guess: sixteen of the largest. */
+  bodiesBytes: 16 * LIMITS.httpBodyBytes,
   /** Source: copied (the default of Node), 16 KiB. */
   headerBytes: 16_384,
   /** A connection without a request is kept this long. Shorter than a load balancer's 60 s makes it lose requests in a
@@ -87,4 +90,5 @@ export type ApiLogEvent =
   /** A bug of ours. */
   | { readonly type: 'internal-error'; readonly requestId: RequestId; readonly error: unknown };
 
+invariant(API_LIMITS.bodiesBytes >= API_LIMITS.bodyBytes, 'there is room for the largest body');
 invariant(API_LIMITS.windowTokens >= 2, 'half a window is at least one token');

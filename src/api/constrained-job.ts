@@ -1,6 +1,7 @@
 /**
  * What must the answer to a conversation be? Adds the format and the functions that a client asked for to a job; the same
- * for every dialect. Both at once are refused: no grammar here is for calls and a format together.
+ * for every dialect. Where a call must come, there is no text that a format could be for. Where one may, both at once are
+ * refused: no grammar here is for calls and a format together.
  */
 import type { Failure } from '../errors.ts';
 import type { Grammars } from '../inference/answer-format.ts';
@@ -24,6 +25,9 @@ export function constrainedJob(job: Job, { format, toolUse, grammars }: Constrai
   if (read.type === 'refused') return read;
   if (read.format === undefined) return { type: 'job', job: toolUse === undefined ? job : { ...job, toolUse } };
   if (toolUse === undefined) return { type: 'job', job: { ...job, format: read.format } };
-  const failure = unsupportedField('response_format', 'not together with tools: leave one of them out');
+  if (toolUse.choice.type !== 'auto') return { type: 'job', job: { ...job, toolUse } };
+  const why =
+    'not together with tools that may be called: leave one of them out, or say in tool_choice that one must be';
+  const failure = unsupportedField('response_format', why);
   return { type: 'refused', failure };
 }

@@ -35,6 +35,8 @@ export interface ReadContext {
   readonly grammars: Grammars;
   /** The models of the mesh. */
   readonly models: () => readonly ModelOffer[];
+  /** Unix time of the request. */
+  readonly nowMs: number;
 }
 
 export type Reading =

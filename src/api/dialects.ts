@@ -14,6 +14,7 @@ import { OPENAI_EMBEDDINGS } from './openai-embeddings.ts';
 import { OPENAI_RESPONSES } from './openai-responses.ts';
 import { RERANK } from './rerank.ts';
 import type { WorkHandler } from './routes.ts';
+import { COUNT_MESSAGES, COUNT_RESPONSES } from './token-counts.ts';
 
 export const DIALECTS: Readonly<Record<WorkHandler, Dialect>> = {
   chat: OPENAI_CHAT,
@@ -27,4 +28,6 @@ export const DIALECTS: Readonly<Record<WorkHandler, Dialect>> = {
   'ollama-show': OLLAMA_SHOW,
   responses: OPENAI_RESPONSES,
   messages: ANTHROPIC_MESSAGES,
+  'count-responses': COUNT_RESPONSES,
+  'count-messages': COUNT_MESSAGES,
 };

@@ -53,7 +53,8 @@ export function askOllama(kind: Kind, common: OllamaCommon, work: Pick<Job, 'mes
 /** Nothing is asked of the model: it should be loaded, which it will be when it is needed. */
 export function loadOllama(kind: Kind, { name, model }: OllamaCommon, context: ReadContext): Reading {
   if (!isKnown(model, context.models())) return { type: 'refused', failure: noSuchName() };
-  return { type: 'answer', body: { model: name, ...saying(kind, '', []), done: true, done_reason: 'load' } };
+  const head = { model: name, created_at: isoTime(context.nowMs) };
+  return { type: 'answer', body: { ...head, ...saying(kind, '', []), done: true, done_reason: 'load' } };
 }
 
 function ollamaStream(head: AnswerHead, { name, kind }: AnswerOptions): StreamWriter {

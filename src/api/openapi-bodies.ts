@@ -122,6 +122,17 @@ export const WORK_DOCS: Readonly<Record<WorkHandler, WorkDoc>> = {
       output_config: { type: 'object', properties: { format: OBJECT } },
     },
   },
+  'count-responses': {
+    summary: 'Counts the tokens of a request, as OpenAI’s Responses API does, by reading the prompt where the model is',
+    schema: RESPONSES_SCHEMA,
+    required: ['input'],
+    more: { input: { anyOf: [TEXT, OBJECTS] }, tools: OBJECTS, 'text.format': OBJECT, ...COMMON },
+  },
+  'count-messages': {
+    summary: 'Counts the tokens of a request, as Anthropic does, by reading the prompt where the model is',
+    schema: MESSAGES_SCHEMA.omit({ max_tokens: true, stream: true }),
+    more: { system: refTo('Content'), messages: OBJECTS, tools: OBJECTS, tool_choice: OBJECT },
+  },
   'ollama-chat': {
     summary: 'Answers a conversation, as Ollama does; streams unless stream is false',
     schema: OLLAMA_CHAT_SCHEMA,
@@ -155,8 +166,8 @@ export const WORK_DOCS: Readonly<Record<WorkHandler, WorkDoc>> = {
 
 export const READ_SUMMARIES: Readonly<Record<ReadHandler, string>> = {
   about: 'Names this server and its routes',
-  'list-models': 'Lists the models of the mesh, as OpenAI does',
-  'show-model': 'Tells about one model, as OpenAI does',
+  'list-models': 'Lists the models of the mesh, as OpenAI does; as Anthropic does, where anthropic-version is sent',
+  'show-model': 'Tells about one model, as OpenAI does; as Anthropic does, where anthropic-version is sent',
   'ollama-tags': 'Lists the models of the mesh, as Ollama does',
   'ollama-running': 'Lists the models that are ready, as Ollama does',
   'ollama-version': 'Names the version of Ollama’s API that is spoken here',

@@ -95,7 +95,7 @@ function success(work: WorkDoc | undefined): JsonObject {
 
 function failureOf({ handler }: Route): keyof typeof FAILURES {
   if (handler.startsWith('ollama-')) return 'OllamaFailure';
-  return handler === 'messages' ? 'AnthropicFailure' : 'Failure';
+  return handler === 'messages' || handler === 'count-messages' ? 'AnthropicFailure' : 'Failure';
 }
 
 function failureResponse(schema: JsonObject): JsonObject {

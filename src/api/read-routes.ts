@@ -5,6 +5,7 @@
 import { unreachable } from '../assert.ts';
 import { type Failure, failure } from '../errors.ts';
 import { parseRequestId } from '../ids.ts';
+import { anthropicModels, oneAnthropicModel } from './anthropic-models.ts';
 import { modelList, oneModel } from './models.ts';
 import { ollamaRunning, ollamaTags, ollamaVersion } from './ollama-models.ts';
 import { type ReadHandler, ROUTES } from './routes.ts';
@@ -16,6 +17,8 @@ export interface ReadContext {
   /** Unix seconds at which the node started. */
   readonly createdS: number;
   readonly draining: boolean;
+  /** The client speaks Anthropic's API, whose models have the same paths. */
+  readonly isAnthropic: boolean;
 }
 
 export type ReadAnswer =
@@ -38,11 +41,9 @@ export function answerRead(handler: ReadHandler, id: string, context: ReadContex
         routes: ROUTES.map((route) => `${route.method} ${route.path}`),
       });
     case 'list-models':
-      return ok(modelList(status.models(), context.createdS));
-    case 'show-model': {
-      const answer = oneModel(status.models(), id, context.createdS);
-      return answer.type === 'model' ? ok(answer.body) : answer;
-    }
+      return ok((context.isAnthropic ? anthropicModels : modelList)(status.models(), context.createdS));
+    case 'show-model':
+      return showModel(id, context);
     case 'ollama-tags':
       return ok(ollamaTags(status.models(), context.createdS));
     case 'ollama-running':
@@ -60,6 +61,13 @@ export function answerRead(handler: ReadHandler, id: string, context: ReadContex
     default:
       return unreachable(handler);
   }
+}
+
+function showModel(id: string, { status, createdS, isAnthropic }: ReadContext): ReadAnswer {
+  const offers = status.models();
+  const answer = oneModel(offers, id, createdS);
+  if (answer.type === 'refused') return answer;
+  return ok(isAnthropic ? oneAnthropicModel(id, offers, createdS) : answer.body);
 }
 
 function readiness({ status, draining }: ReadContext): ReadAnswer {

@@ -6,7 +6,7 @@
 import type { z } from 'zod';
 import { type Failure, failure } from '../errors.ts';
 import { LIMITS } from '../params.ts';
-import { jsonExcess } from './json-depth.ts';
+import { jsonExcess } from '../json-depth.ts';
 import { isJsonObject, type JsonObject } from './json-object.ts';
 
 type ParsedBody =

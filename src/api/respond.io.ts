@@ -3,12 +3,12 @@
  * caching), failures as OpenAI error objects. The head is decided once; a failure after that point is the
  * business of whoever streams.
  */
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Failure } from '../errors.ts';
 import type { RequestId } from '../ids.ts';
 import { corsHeaders, type HeaderPairs } from './cors.ts';
 import { errorStatus, retryAfterSeconds } from './error-body.ts';
-import { errorBodyAt } from './ollama-error.ts';
+import { errorBodyAt } from './error-place.ts';
 
 /** Set before anything else is decided, so that refusals carry them too. */
 export function setCommonHeaders(res: ServerResponse, requestId: RequestId, origin: string | undefined): void {
@@ -57,13 +57,19 @@ export function sendFailure(
   more: { readonly headers?: OutgoingHttpHeaders; readonly body?: unknown } = {},
 ): void {
   const retryAfter = retryAfterSeconds(failure);
+  const place = { target: res.req.url ?? '', isAnthropic: isAnthropic(res.req) };
   sendJson(res, {
     status: errorStatus(failure),
-    body: more.body ?? errorBodyAt(res.req.url ?? '', failure),
+    body: more.body ?? errorBodyAt(place, failure),
     headers: {
       ...more.headers,
       ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
       ...(failure.code === 'unauthorized' ? { 'www-authenticate': 'Bearer' } : {}),
     },
   });
+}
+
+/** Its clients always say which version of its API they speak. */
+export function isAnthropic(req: IncomingMessage): boolean {
+  return req.headers['anthropic-version'] !== undefined;
 }

@@ -5,11 +5,21 @@
  * slashes included, because model names have them ("org/model:Q4"), escaped or not.
  */
 import { type Failure, failure } from '../errors.ts';
+import { whyAbsent } from './absent-routes.ts';
 import type { RouteScope } from './key-ring.ts';
 
 type OllamaHandler = 'ollama-chat' | 'ollama-generate' | 'ollama-embed' | 'ollama-embeddings' | 'ollama-show';
 /** Routes with a body, most of which ask the mesh for work; what they say is in `dialects.ts`. */
-export type WorkHandler = OllamaHandler | 'chat' | 'completions' | 'embeddings' | 'rerank' | 'responses' | 'messages';
+export type WorkHandler =
+  | OllamaHandler
+  | 'chat'
+  | 'completions'
+  | 'embeddings'
+  | 'rerank'
+  | 'responses'
+  | 'messages'
+  | 'count-responses'
+  | 'count-messages';
 /** Routes that tell what the node knows. */
 export type ReadHandler =
   | 'ollama-tags'
@@ -38,7 +48,9 @@ export const ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/embeddings', handler: 'embeddings', scope: 'infer' },
   { method: 'POST', path: '/v1/rerank', handler: 'rerank', scope: 'infer' },
   { method: 'POST', path: '/v1/responses', handler: 'responses', scope: 'infer' },
+  { method: 'POST', path: '/v1/responses/input_tokens', handler: 'count-responses', scope: 'infer' },
   { method: 'POST', path: '/v1/messages', handler: 'messages', scope: 'infer' },
+  { method: 'POST', path: '/v1/messages/count_tokens', handler: 'count-messages', scope: 'infer' },
   { method: 'GET', path: '/v1/models', handler: 'list-models', scope: 'models' },
   { method: 'GET', path: '/v1/models/{id}', handler: 'show-model', scope: 'models' },
   { method: 'POST', path: '/api/chat', handler: 'ollama-chat', scope: 'infer' },
@@ -69,7 +81,7 @@ export function matchRoute(method: string, target: string): RouteMatch {
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
   const here = ROUTES.filter((route) => idOf(route, path) !== undefined);
-  if (here.length === 0) return { type: 'refused', failure: failure('not-found', noSuchRoute()) };
+  if (here.length === 0) return { type: 'refused', failure: failure('not-found', noSuchRoute(path)) };
   if (method === 'OPTIONS') return { type: 'options', allow: allowOf(here) };
   const route = here.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
   if (route === undefined) {
@@ -97,8 +109,10 @@ function allowOf(routes: readonly Route[]): string {
   return [...new Set(methods), 'OPTIONS'].join(', ');
 }
 
-function noSuchRoute(): string {
-  return `there is nothing here; this node has ${ROUTES.map(({ method, path }) => `${method} ${path}`).join(', ')}`;
+function noSuchRoute(path: string): string {
+  const reason = whyAbsent(path);
+  if (reason !== undefined) return `there is nothing here: ${reason}`;
+  return `there is nothing here; this node has ${ROUTES.map((route) => `${route.method} ${route.path}`).join(', ')}`;
 }
 
 function decode(text: string): string | undefined {

@@ -11,6 +11,7 @@ import { Grammars } from '../inference/answer-format.ts';
 import type { ChatService } from '../inference/chat.ts';
 import { API_LIMITS, type ApiLimits, type ApiLogEvent, type ApiOptions } from './api-options.ts';
 import { planBind } from './bind.ts';
+import { BodyRoom } from './body.io.ts';
 import { Connections } from './connections.io.ts';
 import { preflightHeaders } from './cors.ts';
 import type { Asked, Dialect } from './dialect.ts';
@@ -22,7 +23,7 @@ import { ApiListenError, listen } from './listen.io.ts';
 import { type ModelOffer, noSuchModel } from './models.ts';
 import { soleHeader } from './raw-headers.ts';
 import { answerRead } from './read-routes.ts';
-import { sendFailure, sendJson, setCommonHeaders, setHeaders } from './respond.io.ts';
+import { isAnthropic, sendFailure, sendJson, setCommonHeaders, setHeaders } from './respond.io.ts';
 import { type HandlerName, matchRoute, type ReadHandler, type Route, type WorkHandler } from './routes.ts';
 import type { StatusSource } from './status.ts';
 import { readWorkBody } from './work-body.io.ts';
@@ -70,6 +71,7 @@ class HttpApi implements ApiServer {
   readonly #limits: ApiLimits;
   readonly #policy: GuardPolicy;
   readonly #connections: Connections;
+  readonly #bodies: BodyRoom;
   readonly #keys: KeyRing;
   readonly #createdS = Math.floor(Date.now() / 1_000);
   readonly #exchanges = new Set<Exchange>();
@@ -87,6 +89,7 @@ class HttpApi implements ApiServer {
     this.#grammars = dependencies.grammars ?? new Grammars();
     this.#keys = dependencies.keys ?? new KeyRing({ hashes: [], isExposed: false });
     this.#limits = { ...API_LIMITS, ...options.limits };
+    this.#bodies = new BodyRoom(this.#limits.bodiesBytes);
     this.#connections = new Connections({ limits: this.#limits, newRequestId, log });
     this.#policy = {
       hosts: (options.allowedHosts ?? []).map((host) => host.toLowerCase()),
@@ -200,7 +203,13 @@ class HttpApi implements ApiServer {
 
   #read(res: ServerResponse, handler: ReadHandler, id: string): void {
     const { status, options } = this.#dependencies;
-    const context = { status, version: options.version, createdS: this.#createdS, draining: this.#draining };
+    const context = {
+      status,
+      version: options.version,
+      createdS: this.#createdS,
+      draining: this.#draining,
+      isAnthropic: isAnthropic(res.req),
+    };
     const answer = answerRead(handler, id, context);
     if (answer.type === 'refused') sendFailure(res, answer.failure);
     else sendJson(res, answer);
@@ -210,12 +219,12 @@ class HttpApi implements ApiServer {
     const { req, res } = visit;
     const full = this.#refuseWork(1);
     if (full !== undefined) return this.#refuse(res, full, dialect);
-    const read = await readWorkBody(visit, this.#limits);
+    const read = await readWorkBody(visit, this.#limits, this.#bodies);
     if (read.type === 'client-gone') return undefined;
     if (read.type === 'refused') return this.#refuse(res, read.failure, dialect);
     const sessionHeader = soleHeader(req.rawHeaders, 'x-session-id');
     const models = (): readonly ModelOffer[] => this.#dependencies.status.models();
-    const reading = dialect.read(read.body, { sessionHeader, grammars: this.#grammars, models });
+    const reading = dialect.read(read.body, { sessionHeader, grammars: this.#grammars, models, nowMs: Date.now() });
     if (reading.type === 'answer') return sendJson(res, { status: 200, body: reading.body });
     if (reading.type === 'refused') return this.#refuse(res, this.#withModels(reading.failure), dialect);
     const problem = await this.#settled(reading.asked);

@@ -91,7 +91,9 @@ export class AddressBook {
       const { address, node } = splitAddress(raw);
       if (address === undefined) continue;
       // An address that names another node than its teller is that node's.
-      if (this.#learnOne({ node: node ?? found.node, address, source: found.source }, nowMs)) isNew = true;
+      // The caller's own string where they are equal: what was cut out of an address is slow to compare.
+      const owner = node === undefined || node === found.node ? found.node : node;
+      if (this.#learnOne({ node: owner, address, source: found.source }, nowMs)) isNew = true;
     }
     return isNew;
   }
@@ -188,7 +190,7 @@ export class AddressBook {
 
   /** What to dial now, and when to ask again. */
   plan(nowMs: number): DialPlan {
-    if (nowMs < this.#planAgainMs) return { dials: [], wakeAtMs: this.#planAgainMs };
+    if (nowMs < this.#planAgainMs) return { dials: NO_DIALS, wakeAtMs: this.#planAgainMs };
     const { due, dueLaterMs, timeoutMs, busy } = this.#survey(nowMs);
     const room = Math.max(0, this.#options.connectionsMax - busy);
     const dialled = room === 0 ? [] : this.#shuffled(due).slice(0, room);
@@ -341,6 +343,7 @@ export class AddressBook {
   }
 }
 
+const NO_DIALS: readonly DialIntent[] = [];
 const ADDRESSES_MAX = GOSSIP.addressesPerNodeMax;
 
 function newTarget(node: NodeId | undefined, addresses: string[], nowMs: number): Target {

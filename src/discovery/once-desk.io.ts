@@ -19,6 +19,7 @@ import {
   isOpen,
   ONCE_CODES_MAX,
   type OnceRecord,
+  type OnceRefusal,
   openOnce,
   redeemOnce,
 } from './once-codes.ts';
@@ -27,6 +28,8 @@ import { ONCE_REQUEST_BYTES_MAX, ONCE_TLS } from './once-channel.ts';
 /** Source: guess: a handshake and one line, from a machine that is busy; strangers hold a socket no longer. */
 const SOCKET_MS_MAX = 15_000;
 const SOCKETS_MAX = 8;
+/** Source: guess: a log that a person reads. */
+const SAY_AGAIN_MS = 10_000;
 
 export interface OnceDeskOptions {
   readonly stateDirectory: string;
@@ -63,6 +66,7 @@ export class OnceDesk {
   /** Two commands at once wait for the same listener. */
   #starting: Promise<void> | undefined;
   #closing: NodeJS.Timeout | undefined;
+  readonly #saidAtMs = new Map<OnceRefusal | 'failed', number>();
 
   constructor(options: OnceDeskOptions) {
     this.#options = options;
@@ -140,7 +144,7 @@ export class OnceDesk {
       const timer = setTimeout(() => socket.destroy(), SOCKET_MS_MAX).unref();
       socket.on('close', () => clearTimeout(timer));
     });
-    server.on('tlsClientError', (error) => this.#options.onProblem('a code that works once', error));
+    server.on('tlsClientError', (error) => this.#failed(error));
     server.on('error', (error) => this.#options.onProblem('the listener for codes', error));
     server.on('secureConnection', (socket) => this.#serve(socket));
     return server;
@@ -150,7 +154,7 @@ export class OnceDesk {
   #attempt(socket: TLSSocket, name: string): Uint8Array<ArrayBuffer> | null {
     const { records, refusal } = attemptOnce(this.#records, name, nowSeconds());
     if (refusal !== undefined) {
-      this.#options.onEvent(`a code that works once was refused: ${refusal}`);
+      this.#refused(refusal);
       return null;
     }
     this.#keep(records);
@@ -163,7 +167,7 @@ export class OnceDesk {
   #serve(socket: TLSSocket): void {
     let line = '';
     socket.setEncoding('utf8');
-    socket.on('error', (error) => this.#options.onProblem('a code that works once', error));
+    socket.on('error', (error) => this.#failed(error));
     socket.on('data', (text: string) => {
       line += text;
       if (line.length > ONCE_REQUEST_BYTES_MAX) return socket.destroy();
@@ -184,7 +188,7 @@ export class OnceDesk {
   async #redeem(name: string, request: string): Promise<string> {
     const { records, refusal } = redeemOnce(this.#records, name, nowSeconds());
     if (refusal !== undefined) {
-      this.#options.onEvent(`a code that works once was refused: ${refusal}`);
+      this.#refused(refusal);
       return `refused ${refusal}`;
     }
     // Used up, on disk, before anything is given.
@@ -192,6 +196,22 @@ export class OnceDesk {
     this.#options.onEvent(`the code ${name} was used`);
     this.#closeLater();
     return this.#options.welcome(request);
+  }
+
+  #refused(refusal: OnceRefusal): void {
+    if (this.#maySay(refusal)) this.#options.onEvent(`a code that works once was refused: ${refusal}`);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#maySay('failed')) this.#options.onProblem('a code that works once', error);
+  }
+
+  /** Whoever finds the port can knock hundreds of times a second: one line of each kind in a while tells as much. */
+  #maySay(what: OnceRefusal | 'failed'): boolean {
+    const nowMs = performance.now();
+    if (nowMs < (this.#saidAtMs.get(what) ?? -SAY_AGAIN_MS) + SAY_AGAIN_MS) return false;
+    this.#saidAtMs.set(what, nowMs);
+    return true;
   }
 
   #keep(records: readonly OnceRecord[]): void {

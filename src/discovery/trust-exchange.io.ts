@@ -3,11 +3,13 @@
  * something new opens an exchange with all others at once, so that a revocation crosses the mesh in a few round trips
  * whatever way it takes. Known things change nothing, which ends the flood. From time to time one member is asked anyway,
  * for what a broken stream lost.
- * Limits: a frame is bounded and so is its time; at most one exchange with each member at a time, and one more to follow.
+ * Limits: a frame is bounded and so is its time; at most one exchange with each member at a time, and one more to follow; a member
+ * that asks on and on is answered twice a second.
  */
 import type { NodeId } from '../ids.ts';
 import type { Network, NetworkStream } from '../node/network.ts';
 import { equalBytes } from '../bytes.ts';
+import { RelayMeter, type RelayRate } from './relay-rate.ts';
 import {
   decodeTrustMessage,
   encodeTrustMessage,
@@ -25,6 +27,9 @@ const REPAIR_MS = 30_000;
 /** After an exchange that broke. Source: guess. */
 const RETRY_MS = 1_000;
 const STREAMS_MAX = 4;
+/** Exchanges that one member may begin: each may cost us milliseconds of decoding and verifying. Source: guess: a mesh in which
+ *  everybody learns something at once asks once for each change. */
+const ASKS: RelayRate = { bytesPerSecond: 2, burstBytes: 32, membersMax: 1_024 };
 
 export interface TrustExchangePort {
   readonly self: NodeId;
@@ -40,6 +45,8 @@ export class TrustExchange {
   /** Under way, and whether another one is wanted after it. */
   readonly #running = new Map<NodeId, { again: boolean }>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Counts exchanges in place of bytes. */
+  readonly #asks = new RelayMeter(ASKS);
   #turn = 0;
 
   constructor(port: TrustExchangePort, network: Network) {
@@ -121,6 +128,8 @@ export class TrustExchange {
   }
 
   async #answer(stream: NetworkStream, from: NodeId): Promise<void> {
+    if (this.#asks.take(from, 1, performance.now()) > 0)
+      return stream.abort(new Error('too many questions about trust: ask again later'));
     const signal = AbortSignal.timeout(EXCHANGE_MS_MAX);
     const frames = new Frames(stream, signal);
     try {

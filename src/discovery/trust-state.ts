@@ -59,7 +59,7 @@ export function isRevoked(state: TrustState, node: NodeId): boolean {
 export interface TrustMerge {
   readonly state: TrustState;
   readonly changed: boolean;
-  /** Records that the owner did not sign, or that are none. */
+  /** Records that the owner did not sign, or that are none. Behind the first of a kind none is looked at: who sends one sends more. */
   readonly refused: number;
 }
 
@@ -71,16 +71,22 @@ export function mergeTrust(state: TrustState, bundle: TrustBundle, verify: Verif
   for (const bytes of bundle.lists) {
     if (lists.some((known) => equalBytes(known.bytes, bytes))) continue;
     const read = readTrustList(bytes, owner, verify);
-    if (read === undefined) refused += 1;
-    else lists = mergeTrustLists(lists, read);
+    if (read === undefined) {
+      refused += 1;
+      break;
+    }
+    lists = mergeTrustLists(lists, read);
   }
   const certificates = new Map(state.certificates);
   const known = [...certificates.values()].map((certificate) => certificate.bytes);
   for (const bytes of bundle.certificates) {
     if (known.some((one) => equalBytes(one, bytes))) continue;
     const read = readCertificate(bytes, owner, verify);
-    if (read === undefined) refused += 1;
-    else keepNewest(certificates, { bytes, certificate: read });
+    if (read === undefined) {
+      refused += 1;
+      break;
+    }
+    keepNewest(certificates, { bytes, certificate: read });
   }
   const merged: TrustState = { owner, lists, certificates: bounded(certificates) };
   const changed = !equalBytes(encodeTrust(merged), encodeTrust(state));

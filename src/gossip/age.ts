@@ -11,20 +11,41 @@ const WINDOW_MS = 300_000;
 const BUCKET_MS = 60_000;
 const BUCKETS_MAX = WINDOW_MS / BUCKET_MS;
 
+/** Nothing before the current minute: most windows are this young. */
+const NO_PAST: readonly number[] = [];
+
 /** The least offset of the last five minutes of one author under one incarnation, in one-minute buckets. */
 export class OffsetWindow {
-  readonly #buckets: { startMs: number; offsetMs: number }[] = [];
+  /** Where the current bucket starts, and its least offset. */
+  #startMs = -Infinity;
+  #offsetMs = Infinity;
+  /** Of those before it, oldest first: where each starts and its least offset, in turn. */
+  #past = NO_PAST;
 
   /** Takes one arrival in and returns its age in ms, at least 0. */
   observe(uptimeMs: number, nowMs: number): number {
     const offsetMs = nowMs - uptimeMs;
     const startMs = nowMs - (nowMs % BUCKET_MS);
-    const last = this.#buckets.at(-1);
-    if (last === undefined || last.startMs < startMs) this.#buckets.push({ startMs, offsetMs });
-    else last.offsetMs = Math.min(last.offsetMs, offsetMs);
+    if (this.#startMs < startMs) this.#open(startMs, offsetMs);
+    else if (offsetMs < this.#offsetMs) this.#offsetMs = offsetMs;
+    const past = this.#past;
+    if (past.length > 0 && (past[0] ?? startMs) < startMs - WINDOW_MS) this.#forget(startMs - WINDOW_MS);
+    let least = Math.min(offsetMs, this.#offsetMs);
+    for (let index = 1; index < this.#past.length; index += 2) least = Math.min(least, this.#past[index] ?? least);
+    return offsetMs - least;
+  }
+
+  #open(startMs: number, offsetMs: number): void {
     // The current bucket is not full yet, so one more than the window has is kept.
-    while (this.#buckets.length > BUCKETS_MAX + 1) this.#buckets.shift();
-    while ((this.#buckets[0]?.startMs ?? startMs) < startMs - WINDOW_MS) this.#buckets.shift();
-    return offsetMs - this.#buckets.reduce((least, bucket) => Math.min(least, bucket.offsetMs), offsetMs);
+    if (this.#startMs !== -Infinity)
+      this.#past = [...this.#past, this.#startMs, this.#offsetMs].slice(-2 * BUCKETS_MAX);
+    this.#startMs = startMs;
+    this.#offsetMs = offsetMs;
+  }
+
+  #forget(beforeMs: number): void {
+    let index = 0;
+    while ((this.#past[index] ?? beforeMs) < beforeMs) index += 2;
+    this.#past = this.#past.slice(index);
   }
 }

@@ -18,25 +18,33 @@ const AUTHORS_MAX = 2 * GOSSIP.membersMax;
 
 export type Spending = 'beacon' | 'accusation';
 
+interface Bucket {
+  /** When it is full again. */
+  fullAtMs: number;
+}
+
 export class AuthorBudgets {
-  /** When each bucket is full again. */
-  readonly #fullAtMs: Readonly<Record<Spending, Map<NodeId, number>>> = { beacon: new Map(), accusation: new Map() };
+  readonly #buckets: Readonly<Record<Spending, Map<NodeId, Bucket>>> = { beacon: new Map(), accusation: new Map() };
 
   /** Takes one message out of the author's bucket; false when it is empty. */
   spend(author: NodeId, spending: Spending, nowMs: number): boolean {
-    const buckets = this.#fullAtMs[spending];
+    const buckets = this.#buckets[spending];
     const known = buckets.get(author);
-    const fullAtMs = Math.max(known ?? nowMs, nowMs) + REFILL_MS;
+    const fullAtMs = Math.max(known?.fullAtMs ?? nowMs, nowMs) + REFILL_MS;
     if (fullAtMs - nowMs > BURST * REFILL_MS) return false;
-    if (known === undefined && buckets.size >= AUTHORS_MAX) makeRoom(buckets, nowMs);
-    buckets.set(author, fullAtMs);
+    if (known !== undefined) {
+      known.fullAtMs = fullAtMs;
+      return true;
+    }
+    if (buckets.size >= AUTHORS_MAX) makeRoom(buckets, nowMs);
+    buckets.set(author, { fullAtMs });
     return true;
   }
 }
 
 /** A full bucket says nothing; without one, the oldest goes. */
-function makeRoom(buckets: Map<NodeId, number>, nowMs: number): void {
-  for (const [author, fullAtMs] of buckets) if (fullAtMs <= nowMs) buckets.delete(author);
+function makeRoom(buckets: Map<NodeId, Bucket>, nowMs: number): void {
+  for (const [author, { fullAtMs }] of buckets) if (fullAtMs <= nowMs) buckets.delete(author);
   if (buckets.size < AUTHORS_MAX) return;
   for (const oldest of buckets.keys()) {
     buckets.delete(oldest);

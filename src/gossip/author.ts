@@ -60,10 +60,12 @@ export class Author {
 
   /** Rows in the order of the capability's models. False when nothing changed. */
   setLoads(loads: readonly ModelLoad[]): boolean {
-    const fitted = fitLoads(loads, this.#capability?.models.length ?? 0);
+    const models = this.#capability?.models.length ?? 0;
     const before = this.#loads;
-    this.#loads = fitted;
-    return fitted.length !== before.length || fitted.some((load, row) => !isSameLoad(load, before[row]));
+    // What was made to fit before fits as it is.
+    if (before.length === models && before.every((load, row) => isSameLoad(load, loads[row]))) return false;
+    this.#loads = fitLoads(loads, models);
+    return this.#loads.length !== before.length || this.#loads.some((load, row) => !isSameLoad(load, before[row]));
   }
 
   /** Above `incarnation`; false when that is out of reach, so that nobody can push us beyond the bounds. */

@@ -6,33 +6,23 @@
  * route by a view that `isStale`. Limits: what members claim is stored, not believed; trust is placement's business.
  */
 import { unreachable } from '../assert.ts';
-import type { NodeId, SwarmFingerprint } from '../ids.ts';
+import type { NodeId } from '../ids.ts';
 import { GOSSIP } from '../params.ts';
 import type { Prng } from '../prng.ts';
 import { Author } from './author.ts';
 import { Cadence, loadIntervalMs } from './cadence.ts';
+import { type Census, censusOf } from './census.ts';
+import type { GossipCoreOptions } from './core-options.ts';
 import type { GossipCounters, GossipEffect, GossipInput, GossipMember, GossipStep } from './gossip-events.ts';
 import { Liveness, type LivenessEvent } from './liveness.ts';
-import type { Parse, Sign, Verify } from './message-codec.ts';
 import type { Capability, GossipMessage, ModelLoad } from './message.ts';
-import type { ViewMember } from './member.ts';
+import { showMember, type ViewMember } from './member.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { View, type ViewVerdict } from './view.ts';
 import { Voice } from './voice.ts';
 
+export type { GossipCoreOptions } from './core-options.ts';
 export type { GossipCounters, GossipEffect, GossipInput, GossipMember, GossipStep } from './gossip-events.ts';
-
-export interface GossipCoreOptions {
-  readonly self: NodeId;
-  readonly swarm: SwarmFingerprint;
-  /** Boot time in seconds, at least the last persisted + 1. */
-  readonly incarnation: number;
-  readonly sign: Sign;
-  readonly verify: Verify;
-  /** Absent = `parseMessage` (`view.ts` says when another makes sense). */
-  readonly parse?: Parse;
-  readonly prng: Prng;
-}
 
 type Judgement = { readonly verdict: 'accept' | 'ignore' | 'reject'; readonly reason: string };
 
@@ -45,6 +35,7 @@ const SNAPSHOT_MESSAGES_MAX = 3 * GOSSIP.membersMax;
 
 export class GossipCore {
   readonly #self: NodeId;
+  readonly #bornAs: number;
   readonly #voice: Voice;
   readonly #view: View;
   readonly #liveness: Liveness;
@@ -60,6 +51,7 @@ export class GossipCore {
 
   constructor(options: GossipCoreOptions, nowMs: number) {
     this.#self = options.self;
+    this.#bornAs = options.incarnation;
     this.#view = new View(options);
     this.#liveness = new Liveness(options.self, nowMs);
     this.#cadence = new Cadence(options.prng.fork('cadence'), nowMs);
@@ -84,7 +76,9 @@ export class GossipCore {
   }
 
   step(input: GossipInput, nowMs: number): GossipStep {
-    return this.#run(nowMs, () => this.#take(input, nowMs));
+    this.#begin(nowMs);
+    this.#take(input, nowMs);
+    return this.#end(nowMs);
   }
 
   /**
@@ -99,26 +93,31 @@ export class GossipCore {
 
   /** What this node can do; published when it differs from what was said. */
   setCapability(capability: Capability, nowMs: number): GossipStep {
-    return this.#run(nowMs, () => {
-      if (this.#voice.author.setCapability(capability)) this.#cadence.capabilityChanged();
-    });
+    this.#begin(nowMs);
+    if (this.#voice.author.setCapability(capability)) this.#cadence.capabilityChanged();
+    return this.#end(nowMs);
   }
 
-  /** How busy it is, a row for each of the capability's models. */
+  /** How busy it is, a row for each of the capability's models. Usually that is no news, and nothing is due either. */
   setLoads(loads: readonly ModelLoad[], nowMs: number): GossipStep {
-    return this.#run(nowMs, () => {
-      if (this.#voice.author.setLoads(loads)) this.#cadence.loadChanged();
-    });
+    this.#begin(nowMs);
+    if (this.#voice.author.setLoads(loads)) this.#cadence.loadChanged();
+    else if (nowMs < this.#wakeAtMs) return { effects: [], probes: [], introduced: [], wakeAtMs: this.#wakeAtMs };
+    return this.#end(nowMs);
   }
 
   /** A dial to a member came to nothing. */
   unreachable(node: NodeId, nowMs: number): GossipStep {
-    return this.#run(nowMs, () => this.#liveness.unreachable(node, nowMs));
+    this.#begin(nowMs);
+    this.#liveness.unreachable(node, nowMs);
+    return this.#end(nowMs);
   }
 
   /** Says goodbye; from then on this node is silent. */
   leave(nowMs: number): GossipStep {
-    return this.#run(nowMs, () => this.#voice.leave(nowMs));
+    this.#begin(nowMs);
+    this.#voice.leave(nowMs);
+    return this.#end(nowMs);
   }
 
   /** Everybody who is here or suspect, this node included, sorted by id. */
@@ -131,25 +130,21 @@ export class GossipCore {
     return member === undefined ? undefined : this.#show(member, nowMs);
   }
 
+  /** This node and everybody who is here or suspect, as sums. */
+  census(nowMs: number): Census {
+    const own = this.#view.member(this.#self) ?? { node: this.#self, incarnation: this.#bornAs };
+    return censusOf(
+      this.#view.othersAt(nowMs),
+      own,
+      this.#liveness.suspects().flatMap((node) => this.#view.member(node) ?? []),
+    );
+  }
+
   readonly birthOf = (node: NodeId): ReturnType<View['birthOf']> => this.#view.birthOf(node);
 
   #show(member: ViewMember, nowMs: number): GossipMember {
-    const { node } = member;
-    const self = node === this.#self;
-    const status = this.#liveness.status(node);
-    return {
-      node,
-      self,
-      name: member.capability?.name ?? '',
-      verdict: status?.verdict ?? 'alive',
-      incarnation: member.incarnation,
-      capability: member.capability,
-      loads: member.loads,
-      loadsMadeAtMs: self ? nowMs : member.loadsMadeAtMs,
-      ageMs: self ? 0 : Math.max(0, Math.round(nowMs - member.loadsMadeAtMs)),
-      rttMs: self ? 0 : status?.rttMs,
-      connected: self || status?.connected === true,
-    };
+    const self = member.node === this.#self;
+    return showMember(member, { self, status: this.#liveness.status(member.node) }, nowMs);
   }
 
   /** Those who watch this node: connections to them are worth keeping. */
@@ -161,11 +156,13 @@ export class GossipCore {
     return this.#view.digest(nowMs);
   }
 
-  #run(nowMs: number, act: () => void): GossipStep {
+  #begin(nowMs: number): void {
     const presence = this.#liveness.begin(nowMs);
     if (presence !== 'on-time') this.#counts.stalls += 1;
     if (presence === 'slept') this.#wakeFromSleep(nowMs);
-    act();
+  }
+
+  #end(nowMs: number): GossipStep {
     const wakeAtMs = this.#voice.hasLeft ? nowMs + IDLE_MS_MAX : this.#advance(nowMs);
     this.#liveness.expect(wakeAtMs);
     this.#wakeAtMs = wakeAtMs;
@@ -218,8 +215,8 @@ export class GossipCore {
   #takeMessage(input: Extract<GossipInput, { type: 'message-received' }>, nowMs: number): void {
     this.#heard(input.from, nowMs);
     const verdict = this.#view.receive(input.bytes, nowMs, 'gossip');
-    const judgement = this.#absorb(verdict, input.from, nowMs);
-    this.#effects.push({ type: 'judge-message', messageId: input.messageId, ...judgement });
+    const { verdict: judged, reason } = this.#absorb(verdict, input.from, nowMs);
+    this.#effects.push({ type: 'judge-message', messageId: input.messageId, verdict: judged, reason });
     this.#voice.tellIfDead(input.from, nowMs);
   }
 
@@ -265,7 +262,7 @@ export class GossipCore {
     }
     if (verdict.gap) this.#exchange.wish(from);
     const { author, incarnation } = message;
-    const loadBytes = this.#view.member(author)?.loadBytes ?? 0;
+    const { loadBytes } = verdict;
     const intervalMs = loadIntervalMs(this.#view.size, loadBytes === 0 ? LOAD_BYTES_TYPICAL : loadBytes);
     this.#liveness.beacon({ node: author, incarnation, ageMs: verdict.ageMs, intervalMs }, nowMs);
     if (message.body.type === 'capability') this.#introduced.push(author);

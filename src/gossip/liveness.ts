@@ -15,6 +15,7 @@ import { Deadlines } from './deadlines.ts';
 import { Roster } from './roster.ts';
 import {
   type Accusation,
+  addAccusation,
   deadAtMs,
   dropContradicted,
   evidenceMs,
@@ -23,6 +24,7 @@ import {
   isMute,
   isPingDue,
   nextLookMs,
+  NO_ACCUSATIONS,
   ownCause,
   staleAfterMs,
   standsUntilMs,
@@ -67,7 +69,7 @@ export class Liveness {
   readonly #self: NodeId;
   readonly #roster: Roster;
   readonly #clock = new AwakeClock();
-  readonly #deadlines = new Deadlines();
+  readonly #deadlines = new Deadlines<Track>();
   #events: LivenessEvent[] = [];
   #heartbeatAtMs: number;
 
@@ -95,7 +97,7 @@ export class Liveness {
     track.probe = 'unused';
     track.closedAtMs = undefined;
     track.directAtMs = this.#clock.at(nowMs);
-    track.accusations.clear();
+    track.accusations = NO_ACCUSATIONS;
     if (track.verdict === 'suspect') this.#revive(track, 'connected again');
     this.#look(track, nowMs);
   }
@@ -158,12 +160,8 @@ export class Liveness {
     const known = track.accusations.get(heard.accuser);
     if (known !== undefined && compareOrder(heard, known) <= 0) return false;
     const atMs = this.#clock.at(nowMs) - heard.ageMs;
-    track.accusations.set(heard.accuser, {
-      cause: heard.cause,
-      atMs,
-      incarnation: heard.incarnation,
-      sequence: heard.sequence,
-    });
+    const { cause, incarnation, sequence } = heard;
+    addAccusation(track, heard.accuser, { cause, atMs, incarnation, sequence });
     this.#look(track, nowMs);
     this.#wishProbe(track, heard.accuser);
     return true;
@@ -189,9 +187,10 @@ export class Liveness {
   /** Does what time alone asks for. */
   check(nowMs: number): void {
     const clockMs = this.#clock.at(nowMs);
-    for (let node = this.#deadlines.take(clockMs); node !== undefined; node = this.#deadlines.take(clockMs)) {
-      const track = this.#roster.get(node);
-      if (track !== undefined) this.#look(track, nowMs);
+    for (let track = this.#deadlines.due(clockMs); track !== undefined; track = this.#deadlines.due(clockMs)) {
+      this.#look(track, nowMs);
+      // A look asks for a later one, unless the member died of it.
+      if (track.dueMs <= clockMs) this.#deadlines.delete(track);
     }
     if (clockMs < this.#heartbeatAtMs || this.#roster.connected === 0) return;
     this.#heartbeatAtMs = clockMs + LIVENESS.heartbeatIntervalMs;
@@ -199,8 +198,9 @@ export class Liveness {
   }
 
   /** What has to be done, in the order in which it came up; empties the list. */
-  drain(): LivenessEvent[] {
+  drain(): readonly LivenessEvent[] {
     const events = this.#events;
+    if (events.length === 0) return NO_EVENTS;
     this.#events = [];
     return events;
   }
@@ -212,6 +212,10 @@ export class Liveness {
 
   status(node: NodeId): NodeStatus | undefined {
     return this.#roster.get(node);
+  }
+
+  suspects(): NodeId[] {
+    return this.#roster.suspects();
   }
 
   /** Everybody with a connection, members or not, sorted. */
@@ -231,14 +235,14 @@ export class Liveness {
   }
 
   #depart(track: Track): void {
-    if (this.#roster.depart(track)) this.#deadlines.delete(track.node);
+    if (this.#roster.depart(track)) this.#deadlines.delete(track);
   }
 
   #incarnate(track: Track, incarnation: number): void {
     const joined = track.incarnation === 0;
     this.#roster.setIncarnation(track, incarnation);
     track.closedAtMs = undefined;
-    track.accusations.clear();
+    track.accusations = NO_ACCUSATIONS;
     if (joined) this.#events.push({ type: 'verdict', node: track.node, verdict: 'alive', reason: 'joined' });
     else if (track.verdict === 'suspect') this.#revive(track, 'refuted');
   }
@@ -262,7 +266,7 @@ export class Liveness {
     const accused = track.accusations.has(this.#self);
     const nextMs = nextLookMs(track, { accused, graceUntilMs: this.#clock.graceUntilMs, clockMs });
     // Strictly later, so that a look at one moment cannot ask for another look at the same moment.
-    this.#deadlines.set(track.node, Math.max(nextMs, clockMs + 1));
+    this.#deadlines.set(track, Math.max(nextMs, clockMs + 1));
   }
 
   /** Only where it is our duty to know, so that one accusation does not make everybody dial. */
@@ -279,7 +283,7 @@ export class Liveness {
     const cause = ownCause(track, clockMs);
     if (cause === undefined) return;
     const atMs = cause === 'closed' ? (track.closedAtMs ?? clockMs) : clockMs;
-    track.accusations.set(this.#self, { cause, atMs, incarnation: 0, sequence: 0 });
+    addAccusation(track, this.#self, { cause, atMs, incarnation: 0, sequence: 0 });
     if (!this.#roster.isMonitor(track)) return;
     this.#events.push({
       type: 'accuse',
@@ -319,7 +323,7 @@ export class Liveness {
 
   #revive(track: Track, reason: string): void {
     this.#roster.setVerdict(track, 'alive');
-    track.accusations.clear();
+    track.accusations = NO_ACCUSATIONS;
     this.#events.push({ type: 'verdict', node: track.node, verdict: 'alive', reason });
   }
 
@@ -346,6 +350,8 @@ export class Liveness {
     this.#events.push({ type: 'close', node: track.node, reason: 'nothing came over this connection' });
   }
 }
+
+const NO_EVENTS: readonly LivenessEvent[] = [];
 
 function isDoubted(track: Track): boolean {
   return track.verdict === 'suspect' || track.accusations.size > 0;

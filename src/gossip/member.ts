@@ -8,6 +8,8 @@ import type { Hash64 } from '../bytes.ts';
 import type { NodeId } from '../ids.ts';
 import { OffsetWindow } from './age.ts';
 import { bucketOf } from './anti-entropy.ts';
+import type { GossipMember } from './gossip-events.ts';
+import type { NodeStatus } from './liveness.ts';
 import type { Capability, GossipMessage, ModelLoad } from './message.ts';
 
 export interface ViewMember {
@@ -38,6 +40,8 @@ export interface Entry {
   readonly node: NodeId;
   /** Of the digest. */
   readonly bucket: number;
+  /** In the column of the census. */
+  readonly row: number;
   incarnation: number;
   offsets: OffsetWindow;
   readonly slots: Slots;
@@ -45,12 +49,12 @@ export interface Entry {
   shown: ViewMember;
 }
 
-export function newEntry(node: NodeId, incarnation: number): Entry {
+export function newEntry(node: NodeId, incarnation: number, row: number): Entry {
   const shown = { node, incarnation, capability: undefined, loads: [], loadsMadeAtMs: 0, loadBytes: 0 };
-  const bucket = bucketOf(node);
   return {
     node,
-    bucket,
+    bucket: bucketOf(node),
+    row,
     incarnation,
     offsets: new OffsetWindow(),
     slots: { capability: undefined, load: undefined },
@@ -72,6 +76,27 @@ export function show(entry: Entry): ViewMember {
   const [loads, { madeAtMs: loadsMadeAtMs }] =
     rows === undefined || load === undefined ? [body.loads, capability] : [rows, load];
   return { node, incarnation, capability: body.capability, loads, loadsMadeAtMs, loadBytes };
+}
+
+/** What the view and the failure detector know of one member; our own figures are never old. */
+export function showMember(
+  member: ViewMember,
+  { self, status }: { readonly self: boolean; readonly status: NodeStatus | undefined },
+  nowMs: number,
+): GossipMember {
+  return {
+    node: member.node,
+    self,
+    name: member.capability?.name ?? '',
+    verdict: status?.verdict ?? 'alive',
+    incarnation: member.incarnation,
+    capability: member.capability,
+    loads: member.loads,
+    loadsMadeAtMs: self ? nowMs : member.loadsMadeAtMs,
+    ageMs: self ? 0 : Math.max(0, Math.round(nowMs - member.loadsMadeAtMs)),
+    rttMs: self ? 0 : status?.rttMs,
+    connected: self || status?.connected === true,
+  };
 }
 
 /** True when the load was made for a capability that has not come. */

@@ -6,12 +6,14 @@
 import { hash64, utf8 } from '../bytes.ts';
 import { compareIds, type NodeId } from '../ids.ts';
 import { LIVENESS } from '../params.ts';
+import { deadlineOf } from './deadlines.ts';
 import { allWatchAll, isMonitorOf, monitorsOf, type Ranked } from './monitors.ts';
 import { isReachable, newTrack, type Track } from './track.ts';
 
 export class Roster {
   readonly #self: Ranked;
   readonly #tracks = new Map<NodeId, Track>();
+  readonly #suspects = new Set<Track>();
   #receivers = { version: -1, everybody: false, to: noNodes() };
   #connections: { readonly version: number; readonly nodes: readonly NodeId[] } = { version: -1, nodes: [] };
   /** Of who is connected, and of who is a member that can bear witness. */
@@ -57,6 +59,8 @@ export class Roster {
 
   setVerdict(track: Track, verdict: Track['verdict']): void {
     track.verdict = verdict;
+    if (verdict === 'suspect') this.#suspects.add(track);
+    else this.#suspects.delete(track);
     this.#version += 1;
   }
 
@@ -66,8 +70,10 @@ export class Roster {
       this.#members -= 1;
       this.#version += 1;
     }
+    this.#suspects.delete(track);
     const { node, connected, directAtMs, pingedAtMs, rttMs } = track;
-    if (connected) Object.assign(track, { ...newTrack(node), connected, directAtMs, pingedAtMs, rttMs });
+    const kept = { connected, directAtMs, pingedAtMs, rttMs, ...deadlineOf(track) };
+    if (connected) Object.assign(track, newTrack(node), kept);
     else this.#tracks.delete(node);
     return !connected;
   }
@@ -79,6 +85,11 @@ export class Roster {
       this.#connections = { version: this.#connectionsVersion, nodes: nodes.toSorted(compareIds) };
     }
     return this.#connections.nodes;
+  }
+
+  /** In the order in which they came under suspicion. */
+  suspects(): NodeId[] {
+    return [...this.#suspects].map(({ node }) => node);
   }
 
   /** The members that watch this node. */

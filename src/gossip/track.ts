@@ -6,6 +6,7 @@
 import { type Hash64, hash64, utf8 } from '../bytes.ts';
 import type { NodeId } from '../ids.ts';
 import { LIVENESS } from '../params.ts';
+import { type Deadline, NOWHERE } from './deadlines.ts';
 
 /** Evidence that reaches us this much after a connection was seen to close may still have been under way.
  *  Source: guess: a slow half round trip between two continents. */
@@ -28,7 +29,8 @@ export interface Accusation {
   readonly sequence: number;
 }
 
-export interface Track {
+/** Its deadline is when it is looked at next. */
+export interface Track extends Deadline {
   readonly node: NodeId;
   readonly hash: Hash64;
   /** 0 = connected, but no member (yet, or any more). */
@@ -55,8 +57,11 @@ export interface Track {
   suspectAtMs: number;
   /** Only evidence newer than this clears the suspicion. */
   clearAfterMs: number;
-  readonly accusations: Map<NodeId, Accusation>;
+  /** Hardly ever any: a map is made for the first. */
+  accusations: ReadonlyMap<NodeId, Accusation>;
 }
+
+export const NO_ACCUSATIONS: ReadonlyMap<NodeId, Accusation> = new Map();
 
 export function newTrack(node: NodeId): Track {
   return {
@@ -79,8 +84,18 @@ export function newTrack(node: NodeId): Track {
     verdict: 'alive',
     suspectAtMs: 0,
     clearAfterMs: 0,
-    accusations: new Map(),
+    accusations: NO_ACCUSATIONS,
+    heapIndex: NOWHERE,
+    heapAtMs: 0,
+    heapOrder: 0,
+    dueMs: 0,
+    dueOrder: 0,
   };
+}
+
+/** Replaces what the same accuser said before. */
+export function addAccusation(track: Track, accuser: NodeId, accusation: Accusation): void {
+  track.accusations = new Map(track.accusations).set(accuser, accusation);
 }
 
 export function evidenceMs(track: Track): number {
@@ -110,8 +125,8 @@ export function standsUntilMs(accusation: Pick<Accusation, 'cause' | 'atMs'>): n
 export function dropContradicted(track: Track): void {
   if (track.accusations.size === 0) return;
   const evidence = evidenceMs(track);
-  for (const [accuser, accusation] of track.accusations)
-    if (evidence > standsUntilMs(accusation)) track.accusations.delete(accuser);
+  const standing = [...track.accusations].filter(([, accusation]) => evidence <= standsUntilMs(accusation));
+  track.accusations = standing.length === 0 ? NO_ACCUSATIONS : new Map(standing);
 }
 
 /** What this node itself has to say against the member now, if anything. */

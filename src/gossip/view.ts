@@ -13,6 +13,7 @@ import { GOSSIP, LIVENESS } from '../params.ts';
 import { OffsetWindow } from './age.ts';
 import { AuthorBudgets } from './author-budget.ts';
 import { bucketOf, ViewDigest } from './anti-entropy.ts';
+import { fingerprintOf, MadeAtColumn } from './census.ts';
 import { isSigned, type Parse, type Parsed, parseMessage, type Rejection, type Verify } from './message-codec.ts';
 import { type Entry, hasGap, newEntry, show, type Slot, slotType, type ViewMember } from './member.ts';
 import type { GossipMessage } from './message.ts';
@@ -29,6 +30,8 @@ export type ViewVerdict =
       readonly gap: boolean;
       /** Who was forgotten to make room. */
       readonly displaced: NodeId | undefined;
+      /** Size of the author's last load message; 0 before the first. */
+      readonly loadBytes: number;
     }
   | { readonly type: 'ignore'; readonly reason: IgnoreReason; readonly message: GossipMessage | undefined }
   | { readonly type: 'reject'; readonly reason: Rejection };
@@ -56,6 +59,9 @@ export interface ViewOptions {
   readonly parse?: Parse;
 }
 
+/** This node is not in the census of others. */
+const NO_ROW = -1;
+
 type ParsedMessage = Extract<Parsed, { type: 'parsed' }>;
 
 interface Arrival {
@@ -63,6 +69,8 @@ interface Arrival {
   /** Of the bytes. */
   readonly hash: Hash64;
   readonly nowMs: number;
+  /** Of the author; undefined when it is not here. */
+  readonly entry: Entry | undefined;
 }
 
 export class View {
@@ -74,6 +82,8 @@ export class View {
   readonly #tombstones = new Tombstones();
   readonly #digest = new ViewDigest();
   readonly #budgets = new AuthorBudgets();
+  readonly #madeAt = new MadeAtColumn();
+  #fingerprint = 0;
   #sorted: readonly NodeId[] | undefined;
   #equivocations = 0;
 
@@ -100,13 +110,14 @@ export class View {
     if (parsed.type === 'rejected')
       return parsed.reason === 'other-version' ? ignored('other-version') : { type: 'reject', reason: parsed.reason };
     const { message } = parsed;
-    const stale = this.#staleReason(message, { bytes, nowMs });
+    const entry = this.#entries.get(message.author);
+    const stale = this.#staleReason(message, { bytes, nowMs, entry });
     if (stale !== undefined) return this.#ignoreStale(stale, parsed);
     if (!isSigned(parsed, this.#verify)) return { type: 'reject', reason: 'bad-signature' };
     if (message.author === this.#self) return ignored('own', message);
     if (way === 'gossip' && this.#saysTooMuch(message, nowMs)) return ignored('too-much', message);
-    if (message.body.type === 'accusation') return this.#judgeAccusation(message, nowMs);
-    const arrival = { bytes, hash: parsed.hash, nowMs };
+    if (message.body.type === 'accusation') return this.#judgeAccusation(message, entry, nowMs);
+    const arrival = { bytes, hash: parsed.hash, nowMs, entry };
     if (message.body.type === 'goodbye') return this.#takeGoodbye(message, arrival);
     return this.#judgeBeacon(message, arrival);
   }
@@ -115,9 +126,15 @@ export class View {
   publishOwn(message: GossipMessage, bytes: Uint8Array, nowMs: number): void {
     invariant(message.author === this.#self, 'only own messages skip the checks');
     if (message.body.type === 'accusation') return;
-    const arrival = { bytes, hash: hash64(bytes), nowMs };
+    const arrival = { bytes, hash: hash64(bytes), nowMs, entry: this.#entries.get(message.author) };
     if (message.body.type === 'goodbye') this.#takeGoodbye(message, arrival);
     else this.#take(message, arrival);
+  }
+
+  /** Of everybody else here, alive or not: how many, the sum of the ages of their load rows, and the fingerprint. */
+  othersAt(nowMs: number): { readonly count: number; readonly ageMs: number; readonly fingerprint: number } {
+    const count = this.#entries.size - (this.#entries.has(this.#self) ? 1 : 0);
+    return { count, ageMs: this.#madeAt.ageMs(nowMs), fingerprint: this.#fingerprint };
   }
 
   member(node: NodeId): ViewMember | undefined {
@@ -188,11 +205,11 @@ export class View {
     return this.messagesMissingIn(new Uint8Array(0), nowMs);
   }
 
-  #staleReason(message: GossipMessage, arrival: { bytes: Uint8Array; nowMs: number }): IgnoreReason | undefined {
+  #staleReason(message: GossipMessage, arrival: Omit<Arrival, 'hash'>): IgnoreReason | undefined {
     if (message.author === this.#self) return undefined;
     const tombstone = this.#tombstones.get(message.author, arrival.nowMs);
     if (tombstone !== undefined && !outlives(message, tombstone)) return 'departed';
-    const entry = this.#entries.get(message.author);
+    const { entry } = arrival;
     if (entry !== undefined && message.incarnation < entry.incarnation) return 'old-incarnation';
     return entry?.incarnation === message.incarnation ? replayReason(entry, message, arrival.bytes) : undefined;
   }
@@ -210,27 +227,26 @@ export class View {
       : { type: 'reject', reason: 'bad-signature' };
   }
 
-  #judgeAccusation(message: GossipMessage, nowMs: number): ViewVerdict {
-    const entry = this.#entries.get(message.author);
+  #judgeAccusation(message: GossipMessage, entry: Entry | undefined, nowMs: number): ViewVerdict {
     if (entry === undefined || entry.incarnation !== message.incarnation) return ignored('unknown-accuser', message);
     const ageMs = entry.offsets.observe(message.uptimeMs, nowMs);
     // Evidence about a third one is worth nothing once it is older than the time in which suspects die.
     if (ageMs > LIVENESS.deadAfterMs) return ignored('over-age', message);
-    return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined };
+    return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined, loadBytes: 0 };
   }
 
   /** Old or not, a goodbye ends its incarnation: refusing an old one would only delay what everybody will know. */
   #takeGoodbye(message: GossipMessage, arrival: Arrival): ViewVerdict {
-    const entry = this.#entries.get(message.author);
+    const { entry } = arrival;
     const ageMs = entry?.offsets.observe(message.uptimeMs, arrival.nowMs) ?? 0;
     if (entry !== undefined) this.#remove(entry);
     const departed = { incarnation: message.incarnation, goodbye: arrival.bytes };
     this.#addTombstone(message.author, departed, arrival.nowMs);
-    return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined };
+    return { type: 'accept', message, ageMs, joined: false, gap: false, displaced: undefined, loadBytes: 0 };
   }
 
   #judgeBeacon(message: GossipMessage, arrival: Arrival): ViewVerdict {
-    const entry = this.#entries.get(message.author);
+    const { entry } = arrival;
     if (entry?.incarnation === message.incarnation) {
       const ageMs = entry.offsets.observe(message.uptimeMs, arrival.nowMs);
       if (ageMs > GOSSIP.messageAgeMsMax) return ignored('over-age', message);
@@ -248,7 +264,7 @@ export class View {
   }
 
   #take(message: GossipMessage, arrival: Arrival): ViewVerdict {
-    const existing = this.#entries.get(message.author);
+    const existing = arrival.entry;
     const displaced = existing === undefined ? this.#makeRoom() : undefined;
     const entry = existing ?? this.#addEntry(message);
     if (message.incarnation > entry.incarnation) this.#restart(entry, message.incarnation);
@@ -260,12 +276,17 @@ export class View {
     entry.slots[type] = { message, bytes: arrival.bytes, hash: arrival.hash, madeAtMs: arrival.nowMs - ageMs };
     entry.heardAtMs = Math.max(entry.heardAtMs, arrival.nowMs);
     entry.shown = show(entry);
-    return { type: 'accept', message, ageMs, joined: existing === undefined, gap: hasGap(entry), displaced };
+    if (entry.row !== NO_ROW) this.#madeAt.set(entry.row, entry.shown.loadsMadeAtMs);
+    const { loadBytes } = entry.shown;
+    const joined = existing === undefined;
+    return { type: 'accept', message, ageMs, joined, gap: hasGap(entry), displaced, loadBytes };
   }
 
   #addEntry(message: GossipMessage): Entry {
-    const entry = newEntry(message.author, message.incarnation);
+    const row = message.author === this.#self ? NO_ROW : this.#madeAt.take();
+    const entry = newEntry(message.author, message.incarnation, row);
     this.#entries.set(entry.node, entry);
+    this.#toggleFingerprint(entry);
     this.#sorted = undefined;
     const tombstone = this.#tombstones.delete(entry.node);
     if (tombstone?.goodbye !== undefined) this.#digest.toggle(entry.bucket, hash64(tombstone.goodbye));
@@ -276,7 +297,9 @@ export class View {
     this.#untoggle(entry);
     entry.slots.capability = undefined;
     entry.slots.load = undefined;
+    this.#toggleFingerprint(entry);
     entry.incarnation = incarnation;
+    this.#toggleFingerprint(entry);
     entry.offsets = new OffsetWindow();
   }
 
@@ -294,6 +317,8 @@ export class View {
 
   #remove(entry: Entry): void {
     this.#untoggle(entry);
+    this.#toggleFingerprint(entry);
+    if (entry.row !== NO_ROW) this.#madeAt.release(entry.row);
     this.#entries.delete(entry.node);
     this.#sorted = undefined;
   }
@@ -310,6 +335,11 @@ export class View {
   #forgetGoodbyes(forgotten: ReadonlyMap<NodeId, Tombstone>): void {
     for (const [node, { goodbye }] of forgotten)
       if (goodbye !== undefined) this.#digest.toggle(bucketOf(node), hash64(goodbye));
+  }
+
+  /** Puts a member in, or takes it out again. */
+  #toggleFingerprint(entry: Entry): void {
+    if (entry.row !== NO_ROW) this.#fingerprint ^= fingerprintOf(entry);
   }
 
   #untoggle({ bucket, slots: { capability, load } }: Entry): void {

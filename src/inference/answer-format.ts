@@ -1,9 +1,8 @@
 /**
  * What does an engine need to keep an answer in its format, or to calls of the offered functions? A grammar for the sampler, or a
  * failure that says which part of the client's schema no grammar can follow. `Grammars` remembers the last ones, because
- * clients send the same schema again and again. What takes more than a brief look is worked out by a `Workshop`, elsewhere,
- * because a node that compiles a schema for a third of a second misses its heartbeats: whoever has a job settles it first,
- * and asks then.
+ * clients send the same schema again and again. New ones are worked out by a `Workshop`, elsewhere, because a node that compiles
+ * a schema for a third of a second misses its heartbeats: whoever has a job settles it first, and asks then.
  * Limits: `GRAMMARS_MAX` grammars of each kind, the one unused for longest makes room.
  */
 import { unreachable } from '../assert.ts';
@@ -13,7 +12,6 @@ import { utf8 } from '../bytes.ts';
 import type { AnswerFormat, Job, ToolUse } from './engine.ts';
 import type { CharacterSet } from './schema-grammar/characters.ts';
 import { compileAnyObject, compileSchema, type CompiledSchema } from './schema-grammar/compile.ts';
-import { Work } from './schema-grammar/work.ts';
 import { compileTools, type ToolGrammar } from './tool-grammar.ts';
 
 export type FormatGrammar =
@@ -41,13 +39,10 @@ export interface Workshop {
   work(constraint: Constraint, done: (worked: Worked | Failure) => void): void;
 }
 
-/** A brief look was not enough. */
-const COSTLY = 'costly';
-
 export class Grammars {
   readonly #workshop: Workshop | undefined;
-  readonly #ofFormats = new Map<string, FormatGrammar | typeof COSTLY>();
-  readonly #ofTools = new Map<string, ToolGrammar | typeof COSTLY>();
+  readonly #ofFormats = new Map<string, FormatGrammar>();
+  readonly #ofTools = new Map<string, ToolGrammar>();
   /** By what is worked out for them: who waits. */
   readonly #waiting = new Map<string, ((problem?: Failure) => void)[]>();
 
@@ -56,29 +51,27 @@ export class Grammars {
     this.#workshop = workshop;
   }
 
-  /** What is known to be wrong with it, without work that takes long. */
+  /** What is known to be wrong with it; undefined also for what is not settled. */
   problemOf(format: AnswerFormat | undefined): Failure | undefined {
-    const grammar = this.#look(format);
-    return grammar !== COSTLY && grammar.type === 'refused' ? grammar.failure : undefined;
+    const grammar = this.#known(format);
+    return grammar?.type === 'refused' ? grammar.failure : undefined;
   }
 
   /** Of a format that was settled just now. */
   of(format: AnswerFormat | undefined): FormatGrammar {
-    const grammar = this.#look(format);
-    return grammar === COSTLY ? { type: 'refused', failure: unsettled() } : grammar;
+    return this.#known(format) ?? { type: 'refused', failure: unsettled() };
   }
 
   /** Of functions that were settled just now. */
   ofTools(toolUse: ToolUse): ToolGrammar {
-    const grammar = this.#lookAtTools(toolUse);
-    return grammar === COSTLY ? { type: 'refused', failure: unsettled() } : grammar;
+    return this.#knownTools(toolUse) ?? { type: 'refused', failure: unsettled() };
   }
 
-  /** Calls back, at once where it is known or takes no time; `problem`: it could not be worked out. */
+  /** Calls back, at once where it is known; `problem`: it could not be worked out. */
   settle(constraint: Constraint, done: (problem?: Failure) => void): void {
     const { format, toolUse } = constraint;
-    const isCostly = toolUse === undefined ? this.#look(format) === COSTLY : this.#lookAtTools(toolUse) === COSTLY;
-    if (this.#workshop === undefined || !isCostly) return done();
+    const known = toolUse === undefined ? this.#known(format) : this.#knownTools(toolUse);
+    if (this.#workshop === undefined || known !== undefined) return done();
     const key = toolUse === undefined ? `format ${keyOfFormat(format)}` : `tools ${keyOfTools(toolUse)}`;
     const others = this.#waiting.get(key);
     if (others !== undefined) {
@@ -98,19 +91,19 @@ export class Grammars {
     });
   }
 
-  #look(format: AnswerFormat | undefined): FormatGrammar | typeof COSTLY {
+  #known(format: AnswerFormat | undefined): FormatGrammar | undefined {
     if (format === undefined || format.type === 'text') return FREE;
-    return remembered(this.#ofFormats, keyOfFormat(format), () => this.#briefly((work) => grammarOf(format, work)));
+    return this.#remembered(this.#ofFormats, keyOfFormat(format), () => grammarOf(format));
   }
 
-  #lookAtTools(toolUse: ToolUse): ToolGrammar | typeof COSTLY {
-    return remembered(this.#ofTools, keyOfTools(toolUse), () => this.#briefly((work) => compileTools(toolUse, work)));
+  #knownTools(toolUse: ToolUse): ToolGrammar | undefined {
+    return this.#remembered(this.#ofTools, keyOfTools(toolUse), () => compileTools(toolUse));
   }
 
-  #briefly<Made>(make: (work: Work) => Made): Made | typeof COSTLY {
-    const work = new Work(this.#workshop === undefined ? 'whole' : 'brief');
-    const made = make(work);
-    return work.isBrief && work.isSpent ? COSTLY : made;
+  #remembered<Value>(known: Map<string, Value>, key: string, make: () => Value): Value | undefined {
+    const value = known.get(key) ?? (this.#workshop === undefined ? make() : undefined);
+    if (value !== undefined) keep(known, key, value);
+    return value;
   }
 
   #learn({ format, toolUse }: Constraint, worked: Worked): void {
@@ -122,7 +115,7 @@ export class Grammars {
 /** All of the work, for the workshop. */
 export function workOut({ format, toolUse }: Constraint): Worked {
   if (toolUse !== undefined) return { tools: compileTools(toolUse) };
-  return { format: format === undefined ? FREE : grammarOf(format, new Work()) };
+  return { format: format === undefined ? FREE : grammarOf(format) };
 }
 
 /** Whoever asked has not settled it, or so long ago that it is forgotten. */
@@ -139,12 +132,6 @@ function keyOfTools(toolUse: ToolUse): string {
 }
 
 /** `known` is in the order of use, the latest last. */
-function remembered<Value>(known: Map<string, Value>, key: string, make: () => Value): Value {
-  const value = known.get(key) ?? make();
-  keep(known, key, value);
-  return value;
-}
-
 function keep<Value>(known: Map<string, Value>, key: string, value: Value): void {
   known.delete(key);
   known.set(key, value);
@@ -152,17 +139,17 @@ function keep<Value>(known: Map<string, Value>, key: string, value: Value): void
   if (known.size > GRAMMARS_MAX && oldest !== undefined) known.delete(oldest);
 }
 
-function grammarOf(format: AnswerFormat, work: Work): FormatGrammar {
+function grammarOf(format: AnswerFormat): FormatGrammar {
   switch (format.type) {
     case 'text':
       return FREE;
     case 'json-object':
-      return toGrammar(compileAnyObject(work));
+      return toGrammar(compileAnyObject());
     case 'json-schema': {
       if (utf8(format.schema).length > LIMITS.schemaBytes)
         return refused(`the schema is larger than ${LIMITS.schemaBytes} bytes`);
       const schema = parseJson(format.schema);
-      return schema === undefined ? refused('the schema is not valid JSON') : toGrammar(compileSchema(schema, work));
+      return schema === undefined ? refused('the schema is not valid JSON') : toGrammar(compileSchema(schema));
     }
     default:
       return unreachable(format);

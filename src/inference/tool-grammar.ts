@@ -23,7 +23,7 @@ export type ToolGrammar =
 const TEXT_MAX = GRAMMAR_LIMITS.textMax * 4;
 const POINTER_LENGTH_MAX = 200;
 
-export function compileTools({ tools, choice, parallel }: ToolUse, work: Work = new Work()): ToolGrammar {
+export function compileTools({ tools, choice, parallel }: ToolUse): ToolGrammar {
   const rules = new Map<string, Expression>();
   const offered = tools.flatMap((tool, index) =>
     choice.type === 'named' && choice.name !== tool.name ? [] : [{ tool, index }],
@@ -33,6 +33,7 @@ export function compileTools({ tools, choice, parallel }: ToolUse, work: Work = 
   rules.set('calls', callsOf(parallel));
   rules.set('more', sequence(literal(TOOL_CALL_SEPARATOR + TOOL_CALL_START), rule('call')));
   const ways: Way[] = [];
+  const work = new Work();
   for (const { tool, index } of offered) {
     const problem = addArguments(rules, { tool, index, work });
     if (problem !== undefined) return { type: 'refused', failure: problem };

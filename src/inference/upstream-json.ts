@@ -3,6 +3,16 @@
  * a time: a missing field and a field of another type are both `undefined`. No schema library here, because the
  * reply of a chat is read once per token.
  */
+import { jsonExcess } from '../json-depth.ts';
+import { LIMITS } from '../params.ts';
+
+const BOUNDS = {
+  /** Shorter ones cannot take long. Source: measured: a megabyte of brackets takes 80 ms. */
+  lengthUnjudged: 65_536,
+  depthMax: LIMITS.jsonDepth,
+  /** Source: guess: the numbers of a batch of vectors, several times. */
+  partsMax: 1_000_000,
+} as const;
 
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
@@ -10,7 +20,9 @@ export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Undefined for what is no JSON, and for what would take a parser long: nested deeply, or of very many parts. */
 export function parseJson(text: string): unknown {
+  if (text.length > BOUNDS.lengthUnjudged && jsonExcess(text, BOUNDS) !== undefined) return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch {

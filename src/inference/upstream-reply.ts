@@ -27,6 +27,8 @@ const REPLY_LIMITS = {
   eventCharactersMax: 1_048_576,
   /** A body that is no stream. Source: guess: four bytes for each of a million tokens, twice. */
   jsonBytesMax: 8_388_608,
+  /** Of a body's text: longer ones are cut into pieces of several words. Source: guess: the answer of any model there is. */
+  wordsCharactersMax: 262_144,
   /** A whole stream. Source: guess: 250 bytes for each of a quarter of a million tokens. */
   answerBytesMax: 67_108_864,
 } as const;
@@ -220,9 +222,7 @@ export class UpstreamReply implements ExchangeReply {
     if (message === undefined && text === undefined)
       return this.#break('answered with something that is no completion');
     this.#usage = recordOf(value, 'usage');
-    // Word by word, so that grants and backpressure mean the same as for a stream.
-    const contents = (text ?? '').match(/\S+\s*|\s+/g) ?? [];
-    this.#acceptParts({ choice, contents, calls: listOf(message, 'tool_calls') ?? [] });
+    this.#acceptParts({ choice, contents: piecesOf(text ?? ''), calls: listOf(message, 'tool_calls') ?? [] });
     return this.#finish(textOf(choice, 'finish_reason') === 'length' ? 'length' : 'stop');
   }
 
@@ -287,4 +287,10 @@ export class UpstreamReply implements ExchangeReply {
   #break(what: string): void {
     this.fail(failure('upstream-failed', `upstream ${this.#context.upstream} ${what}`));
   }
+}
+
+/** Word by word, so that grants and backpressure mean the same as for a stream; of a very long text several at a time. */
+function piecesOf(text: string): readonly string[] {
+  const words = Math.ceil(text.length / REPLY_LIMITS.wordsCharactersMax);
+  return text.match(new RegExp(`(?:\\S+\\s*|\\s+){1,${Math.max(1, words)}}`, 'g')) ?? [];
 }

@@ -5,8 +5,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { endsSoon, endText } from '../discovery/certificate-renewal.ts';
 import { loadSwarmKey } from '../discovery/swarm-key.io.ts';
 import { hostOf, portOf } from '../discovery/transports.ts';
+import { loadTrust } from '../discovery/trust-store.io.ts';
 import { planSandbox } from '../inference/llama/sandbox.ts';
 import { probeSandbox } from '../inference/llama/sandbox.io.ts';
 import { packageRoot } from '../package-root.io.ts';
@@ -28,7 +30,7 @@ import {
   openFilesIn,
   openFilesMax,
 } from './doctor-probes.io.ts';
-import { loadIdentityFile } from './identity.io.ts';
+import { type Identity, loadIdentityFile } from './identity.io.ts';
 import { keyFilePath, readKeyFile } from './key-file.io.ts';
 import { type NodeFile, readNodeFile } from './node-file.io.ts';
 import { loadOwnerKey } from './owner-key.io.ts';

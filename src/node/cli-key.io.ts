@@ -21,6 +21,7 @@ import { fail } from './exit.io.ts';
 import type { Identity } from './identity.io.ts';
 import { type LoadedKey, ringPlaceOf } from './ring-place.ts';
 import { readSettings } from './settings.io.ts';
+import { isAlive, rotationStatus } from './rotation-status.ts';
 import { table } from './table.ts';
 import {
   openSession,
@@ -135,28 +136,11 @@ function status(command: KeyCommand, { nodes, running }: TrustSession): number {
   const order = running?.['order'];
   const { step, key }: { step?: unknown; key?: unknown } = typeof order === 'object' && order !== null ? order : {};
   const fingerprint = parseSwarmFingerprint(key);
-  if (fingerprint === undefined || typeof step !== 'string')
+  const stepNow = ROTATION_STEPS.find((one) => one === step);
+  if (fingerprint === undefined || stepNow === undefined)
     return say(command, { step: null }, 'no change of the key is under way\n');
-  const alive = nodes.filter(isAlive);
-  const isFinal = step !== 'stage';
-  const ready = alive.filter(({ keys }) =>
-    isFinal ? keys?.[0] === fingerprint : keys?.includes(fingerprint) === true,
-  );
-  const rows = nodes.map((node) => [
-    node.name,
-    !isAlive(node)
-      ? 'away: needs a new invite if it is not back before the end'
-      : ready.includes(node)
-        ? 'ready'
-        : 'not yet',
-    node.keys === undefined ? 'did not say' : node.keys.map(formatText).join(', '),
-  ]);
-  const what = isFinal ? 'dial with' : 'accept';
-  return say(
-    command,
-    { step, key: fingerprint, ready: ready.length, nodes: alive.length },
-    `${step}: ${ready.length} of ${alive.length} nodes ${what} ${formatFingerprint(fingerprint)}\n\n${table([['NODE', 'STATE', 'KEYS'], ...rows])}`,
-  );
+  const { text, ...counts } = rotationStatus({ step: stepNow, key: fingerprint }, nodes);
+  return say(command, { step: stepNow, key: fingerprint, ...counts }, text);
 }
 
 /** The old key is a thief's: nothing of this goes through the mesh. */
@@ -198,10 +182,6 @@ async function lastOrder({ trust, identity }: TrustSession, { keyFile }: RingPla
   }
 }
 
-function isAlive({ verdict }: SessionNode): boolean {
-  return verdict !== 'dead' && verdict !== 'left';
-}
-
 function isReady({ keys }: SessionNode, { fingerprint }: SwarmKey, step: RotationStep): boolean {
   return step === 'use' ? keys?.includes(fingerprint) === true : keys?.[0] === fingerprint;
 }
@@ -210,11 +190,6 @@ function freshKey(): SwarmKey {
   const made = swarmKeyOf(new Uint8Array(randomBytes(32)));
   if (made.type === 'rejected') throw new Error('the random source of the system is not random');
   return made.key;
-}
-
-function formatText(text: string): string {
-  const fingerprint = parseSwarmFingerprint(text);
-  return fingerprint === undefined ? text : formatFingerprint(fingerprint);
 }
 
 async function withKey({ flags }: KeyCommand, work: (held: Held) => Promise<number | Problem>): Promise<number> {

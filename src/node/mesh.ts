@@ -9,6 +9,7 @@
 import { AddressBook } from '../discovery/address-book.ts';
 import type { DialReport } from '../discovery/dial-failures.ts';
 import { failure } from '../errors.ts';
+import type { Census } from '../gossip/census.ts';
 import {
   GossipCore,
   type GossipCoreOptions,
@@ -21,7 +22,7 @@ import { compareIds, type NodeId, type ParamsFingerprint } from '../ids.ts';
 import { GOSSIP, paramsFingerprint } from '../params.ts';
 import type { Effect, Input, Listening, StepResult } from './events.ts';
 import { ModelMemory } from './model-memory.ts';
-import { RequestDesk } from './request-desk.ts';
+import { RequestDesk, type RequestInput } from './request-desk.ts';
 import { ServeDesk } from './serve-desk.ts';
 
 /** Connections kept: while the mesh is smaller, everybody knows everybody. Source: guess (see address-book.ts). */
@@ -35,6 +36,8 @@ const MEASURE_INTERVAL_MS = 10_000;
 
 /** When a client may try again while the view is fetched after a sleep. Source: guess: a round trip and a little. */
 const STALE_RETRY_MS = 1_000;
+
+const NO_EFFECTS: readonly Effect[] = [];
 
 export interface MeshOptions extends GossipCoreOptions {
   /** What the owner calls this machine. */
@@ -65,7 +68,7 @@ export class Mesh {
   #peersChanged = false;
   #drainedSaid = false;
   /** What the last step said, and until when a `heard` changes nothing about it. */
-  #quiet: StepResult = { effects: [], wakeAtMs: -Infinity };
+  #quiet: StepResult = { effects: NO_EFFECTS, wakeAtMs: -Infinity };
   #quietUntilMs = -Infinity;
 
   constructor(options: MeshOptions, nowMs: number) {
@@ -94,14 +97,15 @@ export class Mesh {
     this.#dial(nowMs);
     this.#persistPeers(nowMs);
     this.#sayDrained();
-    const effects = this.#effects;
-    this.#effects = [];
+    const effects = this.#effects.length === 0 ? NO_EFFECTS : this.#effects;
+    if (effects !== NO_EFFECTS) this.#effects = [];
     const persistAtMs = this.#peersChanged ? this.#persistedAtMs + PERSIST_INTERVAL_MS : Infinity;
     const loadsAtMs = this.#loadsChanged ? this.#loadsAtMs + GOSSIP.beaconEventGapMs : Infinity;
     const wakeAtMs = Math.min(this.#gossipWakeAtMs, this.#dialAtMs, persistAtMs, loadsAtMs);
-    this.#quiet = { effects: [], wakeAtMs };
+    // A step with nothing to do says the same as all that change nothing after it.
+    this.#quiet = { effects: NO_EFFECTS, wakeAtMs };
     this.#quietUntilMs = Math.min(wakeAtMs, this.#loadsAtMs + GOSSIP.beaconEventGapMs);
-    return { effects, wakeAtMs };
+    return effects === NO_EFFECTS ? this.#quiet : { effects, wakeAtMs };
   }
 
   /** Everybody who is here or suspect, ourselves included, by id. Our own row is as we are now, not as we last said. */
@@ -123,6 +127,16 @@ export class Mesh {
     const isListed = members[place]?.self === true;
     members.splice(place === -1 ? members.length : place, isListed ? 1 : 0, exact);
     return members;
+  }
+
+  /** As sums over `members`, for who looks often. */
+  census(nowMs: number): Census {
+    return this.#gossip.census(nowMs);
+  }
+
+  /** Another member, as `members` lists it. */
+  member(node: NodeId, nowMs: number): GossipMember | undefined {
+    return this.#gossip.member(node, nowMs);
   }
 
   addressesOf(node: NodeId): readonly string[] {
@@ -350,19 +364,3 @@ export class Mesh {
     this.#effects.push({ type: 'drained' });
   }
 }
-
-type RequestInput = Extract<
-  Input,
-  {
-    type:
-      | 'request-arrived'
-      | 'replan-wanted'
-      | 'try-started'
-      | 'first-token-seen'
-      | 'try-ended'
-      | 'request-ended'
-      | 'open-received'
-      | 'serve-first-token'
-      | 'serve-ended';
-  }
->;

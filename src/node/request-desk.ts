@@ -14,7 +14,7 @@ import type { Candidate, Placement, PlacementRequest, PrefixHolder } from '../pl
 import { PrefixMemory } from '../placement/prefix-memory.ts';
 import { requestKey } from '../placement/request-key.ts';
 import { arrivalsPerKs, candidatesFor, type MemberFacts, modelsOffered } from './candidates.ts';
-import type { Effect, RequestSummary, TryOutcome } from './events.ts';
+import type { Effect, Input, RequestSummary, TryOutcome } from './events.ts';
 import { BLOCK_BYTES } from '../inference/prompt-prefixes.ts';
 import { refusalFailure } from './refusals.ts';
 
@@ -55,6 +55,23 @@ interface Wish {
   readonly entry: Entry;
   readonly excluded: readonly NodeId[];
 }
+
+/** What concerns requests, those that entered here and those that are served here. */
+export type RequestInput = Extract<
+  Input,
+  {
+    type:
+      | 'request-arrived'
+      | 'replan-wanted'
+      | 'try-started'
+      | 'first-token-seen'
+      | 'try-ended'
+      | 'request-ended'
+      | 'open-received'
+      | 'serve-first-token'
+      | 'serve-ended';
+  }
+>;
 
 export interface RequestDeskOptions {
   readonly self: NodeId;

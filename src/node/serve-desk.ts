@@ -28,12 +28,15 @@ export class ServeDesk {
   readonly #desks = new Map<ModelId, Desk>();
   readonly #served = new Map<string, Served>();
   readonly #meter = new LoadMeter();
+  /** In the order of names; undefined = to be sorted anew. */
+  #inOrder: readonly Desk[] | undefined;
   #draining = false;
 
   /** What the engines offer now. Returns who may start because there are more slots. */
   setModels(models: readonly EngineModel[], nowMs: number): readonly Effect[] {
     const offered = new Map(models.filter(({ state }) => state !== 'failed').map((one) => [one.model, one]));
     for (const model of this.#desks.keys()) if (!offered.has(model)) this.#desks.delete(model);
+    this.#inOrder = undefined;
     const effects: Effect[] = [];
     for (const offer of [...offered.values()].slice(0, GOSSIP.modelsPerNodeMax)) {
       const desk = this.#desks.get(offer.model);
@@ -162,7 +165,10 @@ export class ServeDesk {
   }
 
   #sorted(): readonly Desk[] {
-    return [...this.#desks.values()].toSorted((left, right) => compareIds(left.offer.model, right.offer.model));
+    this.#inOrder ??= [...this.#desks.values()].toSorted((left, right) =>
+      compareIds(left.offer.model, right.offer.model),
+    );
+    return this.#inOrder;
   }
 
   #startAll(tickets: readonly Ticket[], nowMs: number): readonly Effect[] {

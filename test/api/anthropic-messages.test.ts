@@ -13,7 +13,7 @@ import { MODEL, requestIdOf, USAGE } from './fakes.ts';
 
 const USER = { role: 'user', content: 'hello' };
 const HELLO = { model: 'tiny', max_tokens: 9, messages: [USER] };
-const CONTEXT: ReadContext = { sessionHeader: undefined, grammars: new Grammars(), models: () => [] };
+const CONTEXT: ReadContext = { sessionHeader: undefined, grammars: new Grammars(), models: () => [], nowMs: 0 };
 const TOOL = { name: 'look', input_schema: { type: 'object' } };
 const USE = { type: 'tool_use', id: 't1', name: 'look', input: { a: 1 } };
 const RESULT = { type: 'tool_result', tool_use_id: 't1', content: 'seen' };
@@ -188,6 +188,8 @@ describe('a request for a message', () => {
       [{ messages: Array.from({ length: LIMITS.messages + 1 }, () => USER) }, 'messages'],
       [{ container: 'c' }, 'container'],
       [{ mcp_servers: [{}] }, 'mcp_servers'],
+      [{ thread: { type: 'create' } }, 'thread'],
+      [{ thread: { type: 'continue', previous_message_id: 'msg_1' } }, 'thread'],
       [{ tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, 'tools[0].type'],
       [{ tools: [{ name: 'a b' }] }, 'tools[0].name'],
       [{ tools: [{ name: 'a', input_schema: 7 }] }, 'tools[0].input_schema'],
@@ -305,7 +307,7 @@ describe('a streamed message', () => {
       {
         type: 'content_block_start',
         index: 1,
-        content_block: { type: 'tool_use', id: 'call_1', name: 'look', input: {} },
+        content_block: { type: 'tool_use', id: 'toolu_1', name: 'look', input: {} },
       },
       { type: 'content_block_delta', index: 1, delta: { type: 'input_json_delta', partial_json: '{"a"' } },
       { type: 'content_block_delta', index: 1, delta: { type: 'input_json_delta', partial_json: ':1}' } },
@@ -339,7 +341,7 @@ describe('a streamed message', () => {
 describe('a message in one piece', () => {
   it('has its blocks, its reason and its usage', () => {
     const call = { id: 'call_1', name: 'look', arguments: '{"a":1}' };
-    const use = { type: 'tool_use', id: 'call_1', name: 'look', input: { a: 1 } };
+    const use = { type: 'tool_use', id: 'toolu_1', name: 'look', input: { a: 1 } };
     const block = { type: 'text', text: 'Hello', citations: null };
     const cases: readonly (readonly [answer: Partial<Answer>, content: unknown, reason: string])[] = [
       [{}, [block], 'end_turn'],

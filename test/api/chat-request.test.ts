@@ -332,6 +332,23 @@ describe('a chat completion request', () => {
     ];
     for (const [more, expected] of cases) assert.equal(why({ ...HELLO, ...more }), expected, JSON.stringify(more));
     parse({ ...HELLO, tools: [tool], tool_choice: 'none' });
+    // Where a call must come there is no text that the format could be for.
+    for (const choice of ['required', { type: 'function', function: { name: 'f' } }]) {
+      const { job } = parse({
+        ...HELLO,
+        response_format: asked({ type: 'object' }),
+        tools: [tool],
+        tool_choice: choice,
+      });
+      assert.ok(job.toolUse !== undefined && job.format === undefined);
+    }
+    const { job: free } = parse({
+      ...HELLO,
+      response_format: asked({ type: 'object' }),
+      tools: [tool],
+      tool_choice: 'none',
+    });
+    assert.ok(free.toolUse === undefined && free.format !== undefined);
     parse({ ...HELLO, modalities: ['text'] });
     parse({ ...HELLO, grammar: '' });
   });

@@ -318,11 +318,16 @@ describe('a prompt of Ollama', () => {
   it('that is empty only asks for the model, which must exist', async () => {
     const api = await startApi();
     const loaded = { model: MODEL, done: true, done_reason: 'load' };
+    const loadedOf = async (path: string, asked: object): Promise<unknown> => {
+      const { created_at: at, ...body } = await jsonOf(await post(api, path, { model: MODEL, ...asked }));
+      assert.ok(Math.abs(Date.parse(at) - Date.now()) < 60_000);
+      return body;
+    };
     const message = { role: 'assistant', content: '' };
     for (const prompt of [undefined, null, ''])
-      assert.deepEqual(await jsonOf(await post(api, GENERATE, { model: MODEL, prompt })), { ...loaded, response: '' });
+      assert.deepEqual(await loadedOf(GENERATE, { prompt }), { ...loaded, response: '' });
     for (const messages of [undefined, null, []])
-      assert.deepEqual(await jsonOf(await post(api, CHAT, { model: MODEL, messages })), { ...loaded, message });
+      assert.deepEqual(await loadedOf(CHAT, { messages }), { ...loaded, message });
     for (const path of [CHAT, GENERATE, '/api/embed', '/api/embeddings'])
       assert.match(await textErrorOf(api, path, { model: 'other', input: '' }), /^404 no such model/);
     assert.equal(api.chat.runs.length, 0);

@@ -16,7 +16,7 @@ import { SseParser } from '../../src/inference/sse.ts';
 import { encodeToolCall } from '../../src/inference/tool-text.ts';
 import { MODEL, requestIdOf, USAGE } from './fakes.ts';
 
-const CONTEXT: ReadContext = { sessionHeader: undefined, grammars: new Grammars(), models: () => [] };
+const CONTEXT: ReadContext = { sessionHeader: undefined, grammars: new Grammars(), models: () => [], nowMs: 0 };
 const TOOLS = [{ type: 'function', function: { name: 'look' } }];
 const HELLO = { model: MODEL, messages: [{ role: 'user', content: 'hello' }] };
 const TIMES = { totalMs: 2, firstTextMs: 1 };

@@ -9,7 +9,7 @@ import type { ChatMessage } from '../../src/inference/engine.ts';
 import { LIMITS } from '../../src/params.ts';
 
 const HELLO = { model: 'tiny', input: 'hello' };
-const CONTEXT: ReadContext = { sessionHeader: undefined, grammars: new Grammars(), models: () => [] };
+const CONTEXT: ReadContext = { sessionHeader: undefined, grammars: new Grammars(), models: () => [], nowMs: 0 };
 const TOOL = { type: 'function', name: 'look', parameters: { type: 'object' } };
 const CALL = { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{"a":1}' };
 

@@ -286,7 +286,39 @@ describe('the anthropic client', () => {
       // eslint-disable-next-line no-await-in-loop
       await throws(client.messages.create({ ...ASK, stream: true }), type, status);
     }
-    await assert.rejects(client.messages.countTokens(ASK), anthropic.NotFoundError);
+    await throws(client.messages.batches.list(), 'not_found_error', 404);
+  });
+
+  it('lists the models and finds one', async () => {
+    const client = anthropicOf((await startApi()).url);
+    const models = await Array.fromAsync(client.models.list());
+    assert.deepEqual(
+      models.map(({ id, type, display_name: name, max_input_tokens: tokens }) => [id, type, name, tokens]),
+      [[MODEL, 'model', MODEL, 4_096]],
+    );
+    assert.ok(Date.parse(models[0]?.created_at ?? '') > 0);
+    assert.deepEqual(simple(await client.models.retrieve(MODEL)), simple(models[0]));
+    await throws(client.models.retrieve('nope'), 'not_found_error', 404);
+  });
+
+  it('runs tools with its own runner, which keeps the conversation itself when the node cannot', async () => {
+    const { url, chat } = await startApi();
+    const asked = anthropicOf(url).beta.messages.toolRunner({
+      ...ASK,
+      tools: TOOLS.map((tool) => ({ ...tool, type: 'custom', run: async () => '7', parse: (input: unknown) => input })),
+    });
+    chat.script = CALLS;
+    const seen: string[] = [];
+    for await (const { stop_reason: reason } of asked) {
+      seen.push(String(reason));
+      chat.script = HELLO;
+    }
+    assert.deepEqual(seen, ['tool_use', 'end_turn']);
+    const { job } = (await chat.run(1)).request;
+    assert.deepEqual(
+      job.messages.map(({ role }) => role),
+      ['user', 'assistant', 'tool', 'tool'],
+    );
   });
 
   it('throws when a stream breaks off', async () => {

@@ -96,6 +96,25 @@ describe('the API server and hard clients', () => {
     }
   });
 
+  it('takes a body that begins with a byte order mark, and no second one', async () => {
+    const { url, chat } = await startApi();
+    chat.script = [SERVING, ENDED];
+    for (const [marks, status] of [
+      ['\uFEFF', 200],
+      ['\uFEFF\uFEFF', 400],
+    ] as const) {
+      // prettier-ignore
+      const body = `${marks}${HELLO}`;
+      // eslint-disable-next-line no-await-in-loop
+      const { status: got } = await fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
+      assert.equal(got, status);
+    }
+  });
+
   it('answers what is no HTTP with 400 and headers that are too large with 431', async () => {
     const { port } = await startApi();
     const garbage = await exchange(port, ['\u0000garbage']);

@@ -216,7 +216,7 @@ describe('probabilities of tokens', () => {
 function assertError(path: string, error: unknown): void {
   if (path.startsWith('/api/')) assert.equal(typeof error, 'string');
   else {
-    const keys = path === '/v1/messages' ? ['type', 'message'] : ['message', 'type', 'param', 'code'];
+    const keys = path.startsWith('/v1/messages') ? ['type', 'message'] : ['message', 'type', 'param', 'code'];
     assert.deepEqual(Object.keys(error ?? {}), keys);
   }
 }

@@ -91,6 +91,25 @@ describe('the API server and clients without measure', () => {
     assert.equal(chat.runs.length, 1);
   });
 
+  it('has room for so many bytes of bodies on their way, and for others as soon as they are given up', async () => {
+    const { port, url, chat } = await startApi({ limits: { bodyMs: 400, bodyBytes: 100_000, bodiesBytes: 250_000 } });
+    chat.script = [SERVING, ENDED];
+    const head = [...POST, 'Content-Length: 99000', 'Connection: close', '\r\n'].join('\r\n');
+    const sockets = await Promise.all(Array.from({ length: 3 }, async () => openSocket(port)));
+    const ends = sockets.map(async (socket) => readAll(socket));
+    // The two that are first leave no room for most of the third.
+    for (const socket of sockets) {
+      // eslint-disable-next-line no-await-in-loop
+      await flushed(socket, head);
+      // eslint-disable-next-line no-await-in-loop
+      await flushed(socket, 'x'.repeat(90_000));
+    }
+    const answers = (await Promise.all(ends)).map(parseAnswer);
+    assert.deepEqual(answers.map(({ status }) => status).toSorted((left, right) => left - right), [400, 400, 503]); // prettier-ignore
+    assert.match(answers.find(({ status }) => status === 503)?.headers.get('retry-after') ?? '', /^\d+$/);
+    assert.equal(await chatAt(url), 200);
+  });
+
   it('keeps nothing of a chunked body without end', async () => {
     const { port, url, chat } = await startApi({ limits: { bodyBytes: 8_000_000 } });
     chat.script = [SERVING, ENDED];

@@ -189,11 +189,14 @@ describe('the listener for codes', () => {
   beforeEach(async () => {
     state = await mkdtemp(join(tmpdir(), 'skein-once-'));
     welcomed = 0;
+    said = [];
   });
   afterEach(async () => {
     for (const desk of desks.splice(0)) desk.close();
     await rm(state, { recursive: true });
   });
+
+  let said: string[] = [];
 
   function newDesk(welcome?: () => Promise<string>): OnceDesk {
     const invite = { key: testKey(1), name: 'home', addresses: [], expiresAt: NOW };
@@ -205,8 +208,8 @@ describe('the listener for codes', () => {
           welcomed += 1;
           return encodeWelcome({ invite, certificate: undefined });
         }),
-      onEvent: () => {},
-      onProblem: () => {},
+      onEvent: (event) => void said.push(event),
+      onProblem: (where) => void said.push(where),
     });
     desks.push(desk);
     return desk;
@@ -292,6 +295,26 @@ describe('the listener for codes', () => {
       });
     for (let turn = 0; turn < 200 && (await isOpen()); turn += 1) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(await isOpen(), false);
+  });
+
+  it('does not fill the log for who knocks again and again, and still says that a code was used', async () => {
+    const code = await openCode(newDesk());
+    const [place] = code.places;
+    assert.ok(place !== undefined);
+    for (let turn = 0; turn < 40; turn += 1) {
+      // eslint-disable-next-line no-await-in-loop
+      await new Promise((resolve) => {
+        const socket = connect(place.port, place.host, () => socket.write('GET / HTTP/1.1\r\n\r\n'));
+        socket.on('data', () => {}).on('error', () => {});
+        socket.on('close', resolve);
+      });
+      const wrong = { ...code, secret: new Uint8Array(32).fill(turn + 1) };
+      // eslint-disable-next-line no-await-in-loop
+      assert.equal((await redeemCode(wrong, ask)).type, 'failed');
+    }
+    assert.ok(said.length >= 1 && said.length <= 4, `${said.length} lines`);
+    assert.equal((await redeemCode(code, ask)).type, 'welcome');
+    assert.ok(said.some((line) => line.includes('was used')));
   });
 
   it('says nothing to who speaks without the secret', async () => {

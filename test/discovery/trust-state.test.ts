@@ -88,6 +88,21 @@ describe("the owner's word", () => {
     assert.equal(unpinned.changed, false, 'nobody becomes the owner by being first');
   });
 
+  it('costs one verification each for all the lists and certificates that somebody else signed', () => {
+    let verified = 0;
+    const counting: typeof verifySignature = (...asked) => {
+      verified += 1;
+      return verifySignature(...asked);
+    };
+    const certificates = Array.from({ length: 256 }, (_, serial) => {
+      const dates = { notBefore: NOW, expires: NOW + 60 };
+      return signCertificate({ node: A, label: '', roles: [], serial, ...dates }, STRANGER.sign);
+    });
+    const lists = [1, 2, 3, 4].map((version) => signTrustList(list(version, [A]), STRANGER.sign).bytes);
+    assert.equal(mergeTrust(start, { lists, certificates }, counting).changed, false);
+    assert.equal(verified, 2);
+  });
+
   it('keeps the newest certificate of a node', () => {
     const [older, newer] = [certificateOf(1), certificateOf(2)];
     for (const certificates of [

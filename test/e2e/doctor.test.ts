@@ -7,7 +7,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { NodeStatus } from '../../src/api/status.ts';
+import { signCertificate } from '../../src/discovery/certificate.ts';
+import { nextCertificate } from '../../src/discovery/certificate-renewal.ts';
+import { emptyTrust, mergeTrust } from '../../src/discovery/trust-state.ts';
+import { saveTrust } from '../../src/discovery/trust-store.io.ts';
 import type { Finding } from '../../src/node/doctor.ts';
+import { createIdentity, loadIdentity } from '../../src/node/identity.io.ts';
 import { type NodeProcess, runSkein } from '../../src/node/node-process.io.ts';
 import { newHome, startMesh, stopAll, until } from './harness.ts';
 
@@ -124,6 +129,30 @@ describe('the doctor without a node', function () {
     assert.ok(findings.some(({ check, what }) => check === 'network' && what.includes('no node runs here')));
     for (const name of ['swarm.key', 'state', 'models'])
       await assert.rejects(stat(join(home, name)), { code: 'ENOENT' });
+  });
+
+  it('says when the certificate of this node ends', async () => {
+    const home = await newHome();
+    const state = join(home, 'state');
+    const [node, owner] = [await loadIdentity(state), await createIdentity()];
+    assert.ok(node.type === 'loaded');
+    const { identity } = node;
+    const now = Math.floor(Date.now() / 1_000);
+    const asked = { node: identity.node, label: '', roles: [], seconds: 3 * 86_400 + 60 };
+    const start = emptyTrust(owner.node);
+    const certificates = [signCertificate(nextCertificate(start, asked, now), (bytes) => owner.sign(bytes))];
+    await saveTrust(state, mergeTrust(start, { lists: [], certificates }, identity.verify.bind(identity)).state);
+    for (const [mode, count] of [
+      ['open', 0],
+      ['certified', 1],
+    ] as const) {
+      // eslint-disable-next-line no-await-in-loop
+      const { out } = await runSkein(['doctor', '--json'], { home, environment: { SKEIN_ADMISSION_MODE: mode } });
+      const { findings } = JSON.parse(out) as { findings: Finding[] };
+      const told = findings.filter(({ what }) => /certificate of this node ends in 3 days/.test(what));
+      assert.equal(told.length, count, out);
+      for (const { level, mend } of told) assert.deepEqual([level, mend?.includes('trust certify')], ['warning', true]);
+    }
   });
 
   it('tells settings that cannot be used', async () => {

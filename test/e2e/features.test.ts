@@ -97,6 +97,18 @@ describe('a far node with an upstream', function () {
     }
   });
 
+  it('counts the tokens of a request where the model is, and lists the models for either client', async () => {
+    const anthropic = new Anthropic({ baseURL: front.api, apiKey: 'none', maxRetries: 0 });
+    assert.deepEqual(await anthropic.messages.countTokens(ASK), { input_tokens: 7 });
+    const body = { model: 'fake', input: 'Where is the goose?' };
+    const counted = { object: 'response.input_tokens', input_tokens: 7 };
+    assert.deepEqual(await client.post('/responses/input_tokens', { body }), counted);
+    const ids = [await Array.fromAsync(client.models.list()), await Array.fromAsync(anthropic.models.list())].map(
+      (models) => models.map(({ id }) => id),
+    );
+    assert.deepEqual(ids, [['fake'], ['fake']]);
+  });
+
   it('answers as often as asked, with one prompt counted', async () => {
     const { choices, usage } = await client.chat.completions.create({ ...ASK, n: 3 });
     assert.deepEqual(

@@ -15,7 +15,7 @@ import type { Polled } from './livez-worker.ts';
 import { newHome, startNode, stopAll, until } from './harness.ts';
 
 const LIVEZ_MS_MAX = 100;
-const TRIES = 4;
+const TRIES = 6;
 
 describe('a node among hostile files and clients', function () {
   this.timeout(60_000);
@@ -148,6 +148,19 @@ describe('a node among hostile files and clients', function () {
         assert.ok([200, 400].includes(called), String(called));
       });
     });
+
+  it('refuses or follows many hostile schemas at once, or says that it is busy', async () => {
+    await staysAlive(async () => {
+      const statuses = await Promise.all(
+        hostileSchemas().map(async ([, schema], index) => {
+          const format = { name: 'x', schema: { ...schema(), title: `try ${tried} of ${index}` } };
+          return statusFor({ ...asked('x'), response_format: { type: 'json_schema', json_schema: format } });
+        }),
+      );
+      for (const status of statuses) assert.ok([200, 400, 503].includes(status), String(status));
+      assert.ok(statuses.some((status) => status !== 503));
+    });
+  });
 
   for (const [name, body, status] of hostileBodies())
     it(`answers ${name} with ${status}`, async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { OffsetWindow } from '../../src/gossip/age.ts';
-import { Deadlines } from '../../src/gossip/deadlines.ts';
+import { type Deadline, Deadlines, NOWHERE } from '../../src/gossip/deadlines.ts';
 import { isMonitorOf, monitorsOf } from '../../src/gossip/monitors.ts';
 import { hash64, utf8 } from '../../src/bytes.ts';
 import { nodeNumber } from './signing.ts';
@@ -11,6 +11,29 @@ const ranked = Array.from({ length: 40 }, (_, number) => {
   return { node, hash: hash64(utf8(node)) };
 });
 
+interface Owner extends Deadline {
+  readonly number: number;
+}
+
+function newOwner(number: number): Owner {
+  return { number, heapIndex: NOWHERE, heapAtMs: 0, heapOrder: 0, dueMs: 0, dueOrder: 0 };
+}
+
+function ownerOf(owners: readonly Owner[], number: number): Owner {
+  const owner = owners[number];
+  assert.ok(owner !== undefined);
+  return owner;
+}
+
+function takeAll(deadlines: Deadlines<Owner>, nowMs: number): readonly number[] {
+  const taken: number[] = [];
+  for (let owner = deadlines.due(nowMs); owner !== undefined; owner = deadlines.due(nowMs)) {
+    taken.push(owner.number);
+    deadlines.delete(owner);
+  }
+  return taken;
+}
+
 describe('deadlines', () => {
   it('come up like a sorted list of the latest settings, however they were moved', () => {
     const settings = fc.array(fc.record({ node: fc.nat(9), atMs: fc.nat(50), remove: fc.boolean() }), {
@@ -18,22 +41,23 @@ describe('deadlines', () => {
     });
     fc.assert(
       fc.property(settings, (changes) => {
-        const deadlines = new Deadlines();
+        const deadlines = new Deadlines<Owner>();
+        const owners = Array.from({ length: 10 }, (_, number) => newOwner(number));
         const latest = new Map<number, number>();
         for (const { node, atMs, remove } of changes)
           if (remove) {
-            deadlines.delete(nodeNumber(node));
+            deadlines.delete(ownerOf(owners, node));
             latest.delete(node);
           } else {
-            deadlines.set(nodeNumber(node), atMs);
+            deadlines.set(ownerOf(owners, node), atMs);
             latest.set(node, atMs);
           }
         assert.equal(deadlines.nextMs(), Math.min(Infinity, ...latest.values()));
         const taken: number[] = [];
-        for (let node = deadlines.take(25); node !== undefined; node = deadlines.take(25)) {
-          const number = ranked.findIndex((one) => one.node === node);
-          taken.push(latest.get(number) ?? -1);
-          latest.delete(number);
+        for (let owner = deadlines.due(25); owner !== undefined; owner = deadlines.due(25)) {
+          taken.push(latest.get(owner.number) ?? -1);
+          latest.delete(owner.number);
+          deadlines.delete(owner);
         }
         assert.deepEqual(
           taken,
@@ -46,12 +70,33 @@ describe('deadlines', () => {
   });
 
   it('of one moment come up in the order in which they were set', () => {
-    const deadlines = new Deadlines();
-    for (const number of [4, 1, 3]) deadlines.set(nodeNumber(number), 10);
-    assert.deepEqual(
-      [deadlines.take(10), deadlines.take(10), deadlines.take(10), deadlines.take(10)],
-      [nodeNumber(4), nodeNumber(1), nodeNumber(3), undefined],
-    );
+    const deadlines = new Deadlines<Owner>();
+    for (const number of [4, 1, 3]) deadlines.set(newOwner(number), 10);
+    assert.deepEqual(takeAll(deadlines, 10), [4, 1, 3]);
+  });
+
+  it('that are moved while they are due come up again, behind those that were set before', () => {
+    const deadlines = new Deadlines<Owner>();
+    const [first, second] = [newOwner(1), newOwner(2)];
+    deadlines.set(first, 5);
+    deadlines.set(second, 10);
+    assert.equal(deadlines.due(5), first);
+    deadlines.set(first, 10);
+    assert.equal(deadlines.due(9), undefined);
+    assert.equal(deadlines.nextMs(), 10);
+    assert.deepEqual(takeAll(deadlines, 10), [2, 1]);
+  });
+
+  it('are none once they are deleted, and deleting none changes nothing', () => {
+    const deadlines = new Deadlines<Owner>();
+    const owner = newOwner(1);
+    deadlines.delete(owner);
+    deadlines.set(owner, 10);
+    deadlines.delete(owner);
+    deadlines.delete(owner);
+    assert.equal(deadlines.nextMs(), Infinity);
+    deadlines.set(owner, 12);
+    assert.equal(deadlines.nextMs(), 12);
   });
 });
 

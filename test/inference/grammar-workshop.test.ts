@@ -14,10 +14,9 @@ function many(count: number, schema: unknown = { type: 'string' }): object {
   return { type: 'object', properties: Object.fromEntries(names.map((name) => [name, schema])) };
 }
 
-const CHEAP = formatOf(many(5));
-const COSTLY = formatOf(many(120));
+const SCHEMA = formatOf(many(5));
 const TOOLS: ToolUse = {
-  tools: [{ name: 'f', parameters: JSON.stringify(many(120)) }],
+  tools: [{ name: 'f', parameters: JSON.stringify(many(5)) }],
   choice: { type: 'auto' },
   parallel: false,
 };
@@ -42,30 +41,39 @@ async function settled(grammars: Grammars, constraint: Constraint): Promise<Fail
 }
 
 describe('grammars and their workshop', () => {
-  it('work out what is cheap at once, and leave the rest to the workshop', () => {
+  it('leave what is new to the workshop, and ask for nothing that is known', () => {
     const bench = new Bench();
     const grammars = new Grammars(bench);
     let known = 0;
     const count = (): void => {
       known += 1;
     };
-    for (const constraint of [{}, { format: CHEAP }, { format: formatOf({ enum: [1, 2] }) }])
-      grammars.settle(constraint, count);
-    assert.equal(known, 3);
-    assert.equal(grammars.of(CHEAP).type, 'grammar');
-    assert.equal(grammars.problemOf(formatOf({ not: {} }))?.code, 'invalid-request');
+    for (const constraint of [{}, { format: { type: 'text' } as const }]) grammars.settle(constraint, count);
+    assert.equal(known, 2);
     assert.equal(bench.orders.length, 0);
-    grammars.settle({ format: COSTLY }, count);
-    grammars.settle({ toolUse: TOOLS }, count);
-    assert.equal(known, 3);
-    assert.equal(bench.orders.length, 2);
-    assert.equal(grammars.problemOf(COSTLY), undefined);
-    const early = grammars.of(COSTLY);
+    const constraints = [{ format: SCHEMA }, { format: { type: 'json-object' } as const }, { toolUse: TOOLS }];
+    for (const constraint of constraints) grammars.settle(constraint, count);
+    assert.equal(known, 2);
+    assert.equal(bench.orders.length, 3);
+    assert.equal(grammars.problemOf(SCHEMA), undefined);
+    const early = grammars.of(SCHEMA);
     assert.ok(early.type === 'refused' && early.failure.code === 'busy');
     bench.finish();
     assert.equal(known, 5);
-    assert.deepEqual(grammars.of(COSTLY), new Grammars().of(COSTLY));
+    for (const constraint of constraints) grammars.settle(constraint, count);
+    assert.equal(known, 8);
+    assert.deepEqual(grammars.of(SCHEMA), new Grammars().of(SCHEMA));
     assert.deepEqual(grammars.ofTools(TOOLS), new Grammars().ofTools(TOOLS));
+  });
+
+  it('remember refusals as well', () => {
+    const bench = new Bench();
+    const grammars = new Grammars(bench);
+    const format = formatOf({ not: {} });
+    grammars.settle({ format }, () => undefined);
+    assert.equal(grammars.problemOf(format), undefined);
+    bench.finish();
+    assert.equal(grammars.problemOf(format)?.code, 'invalid-request');
   });
 
   it('give each schema to it once, however many wait, and tell all of them', () => {
@@ -75,34 +83,27 @@ describe('grammars and their workshop', () => {
     const tell = (problem?: Failure): void => {
       told.push(problem);
     };
-    for (let index = 0; index < 3; index += 1) grammars.settle({ format: COSTLY }, tell);
+    for (let index = 0; index < 3; index += 1) grammars.settle({ format: SCHEMA }, tell);
     assert.equal(bench.orders.length, 1);
     const busy = failure('busy', 'full');
     bench.orders.pop()?.done(busy);
     assert.deepEqual(told, [busy, busy, busy]);
     // What was not worked out is not remembered.
-    grammars.settle({ format: COSTLY }, tell);
+    grammars.settle({ format: SCHEMA }, tell);
     bench.finish();
     assert.equal(told.at(-1), undefined);
-    grammars.settle({ format: COSTLY }, tell);
+    grammars.settle({ format: SCHEMA }, tell);
     assert.equal(told.length, 5);
   });
 
   it('know the grammar when they call back, also where others came in between', () => {
     const bench = new Bench();
     const grammars = new Grammars(bench);
-    const formats = [...Array(20).keys()].map((index) => formatOf({ ...many(120), title: `${index}` }));
+    const formats = [...Array(20).keys()].map((index) => formatOf({ ...many(5), title: `${index}` }));
     const types: string[] = [];
     for (const format of formats) grammars.settle({ format }, () => types.push(grammars.of(format).type));
     bench.finish();
     assert.deepEqual(types, formats.map(() => 'grammar')); // prettier-ignore
-  });
-
-  it('leave formats of strings to it, which are worked out once', () => {
-    const bench = new Bench();
-    const grammars = new Grammars(bench);
-    grammars.settle({ format: formatOf({ type: 'string', format: 'email' }) }, () => undefined);
-    assert.equal(bench.orders.length, 1);
   });
 });
 
@@ -111,7 +112,7 @@ function started(): { bench: Bench; run: EngineRun; calls: string[]; events: Eng
   const calls: string[] = [];
   const events: EngineEvent[] = [];
   const constrained = {
-    job: { format: COSTLY },
+    job: { format: SCHEMA },
     grammars: new Grammars(bench),
     on: (event: EngineEvent) => events.push(event),
   };
@@ -159,7 +160,7 @@ describe('the workshop', () => {
 
   it('works out what the same code works out here, formats, functions and refusals', async () => {
     const here = new Grammars();
-    const schemas = [many(120), many(3, { type: 'string', format: 'email' }), many(3_000), many(120, { not: {} })];
+    const schemas = [many(5), many(3, { type: 'string', format: 'email' }), many(3_000), many(5, { not: {} })];
     for (const format of schemas.map(formatOf)) {
       // eslint-disable-next-line no-await-in-loop
       assert.equal(await settled(grammars, { format }), undefined);
@@ -170,16 +171,16 @@ describe('the workshop', () => {
   });
 
   it('takes no more than it can work out in time, and says that it was not the schema', async () => {
-    const formats = [...Array(40).keys()].map((index) => formatOf({ ...many(120), title: `${index}` }));
+    const formats = [...Array(40).keys()].map((index) => formatOf({ ...many(5), title: `${index}` }));
     const problems = await Promise.all(formats.map(async (format) => settled(grammars, { format })));
     assert.ok(problems.slice(32).every((problem) => problem?.code === 'busy'));
     assert.equal(problems[0], undefined);
   });
 
   it('tells whoever waits when it is closed, and takes nothing more', async () => {
-    const waiting = settled(grammars, { format: COSTLY });
+    const waiting = settled(grammars, { format: SCHEMA });
     await grammars.close();
     assert.equal((await waiting)?.code, 'draining');
-    assert.equal((await settled(grammars, { format: COSTLY }))?.code, 'draining');
+    assert.equal((await settled(grammars, { format: SCHEMA }))?.code, 'draining');
   });
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fingerprintsOf, ringOf } from '../../src/discovery/key-ring.ts';
 import { signOrder } from '../../src/discovery/rotation.ts';
 import { signTrustList, type TrustList } from '../../src/discovery/trust-list.ts';
+import { encodeTrustMessage, TRUST_PROTOCOL, trustMessage } from '../../src/discovery/trust-message.ts';
 import { isRevoked, trustListOf } from '../../src/discovery/trust-state.ts';
 import type { NodeId } from '../../src/ids.ts';
 import { createIdentity, type Identity } from '../../src/node/identity.io.ts';
@@ -45,6 +46,7 @@ describe('the trust desks of nodes', function () {
   const swarm = new LoopbackSwarm();
   const homes: string[] = [];
   const desks: TrustDesk[] = [];
+  const places: Place[] = [];
   let owner: Identity;
 
   beforeEach(async () => {
@@ -52,6 +54,7 @@ describe('the trust desks of nodes', function () {
   });
   afterEach(async () => {
     await Promise.all(desks.splice(0).map(async (desk) => desk.stop()));
+    places.length = 0;
     await swarm.stop();
     await Promise.all(homes.splice(0).map(async (home) => rm(home, { recursive: true })));
   });
@@ -77,9 +80,13 @@ describe('the trust desks of nodes', function () {
     const { desk } = opened;
     desks.push(desk);
     const node = await swarm.start(KEY, { identity, trust: { ring: desk.ring, admission: desk.admission } });
-    await desk.attach(node.network);
+    await desk.attach(node.network, (id) =>
+      places.filter((place) => place.node.id === id).map((one) => one.node.address),
+    );
     if (again !== 'ownerless') await desk.offer({ lists: [], certificates: [] }, owner.node);
-    return { desk, node, identity, home, said: () => text };
+    const place = { desk, node, identity, home, said: () => text };
+    places.push(place);
+    return place;
   }
 
   async function connect(from: Place, to: Place): Promise<void> {
@@ -103,6 +110,16 @@ describe('the trust desks of nodes', function () {
     await until(() => isRevoked(c.desk.trust, lost.node.id) && !c.node.network.isConnected(lost.node.id));
     await until(() => a.node.network.isConnected(b.node.id));
     assert.deepEqual(await a.node.network.dial(lost.node.id, [lost.node.address]).then(({ type }) => type), 'failed');
+  });
+
+  it('call whom the owner lets in again at once, though both sides wait between their own tries', async () => {
+    const [a, lost] = [await start(), await start()];
+    await connect(a, lost);
+    await say(a, list(1, lost.node.id));
+    await until(() => !a.node.network.isConnected(lost.node.id) && !lost.node.network.isConnected(a.node.id));
+    await say(a, list(2));
+    await until(() => a.node.network.isConnected(lost.node.id));
+    assert.equal(a.desk.refusalOf(lost.node.id), undefined);
   });
 
   it('come to the newest list when a network that was cut in two heals', async () => {
@@ -166,6 +183,33 @@ describe('the trust desks of nodes', function () {
     assert.deepEqual(fingerprintsOf(b.desk.ring()), [KEY.fingerprint, NEW.fingerprint]);
     assert.deepEqual(b.desk.ring().anchor, ringOf(KEY).anchor);
     for (const { said } of [a, b]) assert.equal(said().includes(NEW.fileText().slice(-40, -1)), false);
+  });
+
+  it('answer a member that asks on and on a few times, and then no more', async () => {
+    const [one, two] = [await start(), await start()];
+    await connect(one, two);
+    const told = { trust: two.desk.trust, order: undefined, keys: fingerprintsOf(two.desk.ring()) };
+    const body = encodeTrustMessage(trustMessage(told, false));
+    const ask = async (): Promise<boolean> => {
+      const stream = await two.node.network.openStream(one.node.id, TRUST_PROTOCOL, AbortSignal.timeout(2_000));
+      // Refused before anybody could listen.
+      if (stream.status !== 'open') return false;
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      stream.addEventListener('message', () => resolve(true));
+      stream.addEventListener('close', () => resolve(false));
+      stream.send(Buffer.concat([Buffer.of(0, 0, 0, body.length), body]));
+      const isAnswered = await promise;
+      stream.abort(new Error('enough'));
+      return isAnswered;
+    };
+    let answered = 0;
+    const beganAtMs = performance.now();
+    // eslint-disable-next-line no-await-in-loop
+    for (let asked = 0; asked < 80; asked += 1) answered += (await ask()) ? 1 : 0;
+    const allowed = 33 + ((performance.now() - beganAtMs) / 1_000) * 2;
+    assert.ok(answered >= 16 && answered <= allowed, `${answered} answers`);
+    // Nothing else of that member is touched.
+    assert.equal(one.node.network.isConnected(two.node.id), true);
   });
 
   it('take nothing that another owner signed', async () => {

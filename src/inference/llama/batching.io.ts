@@ -31,7 +31,11 @@ export class Batching {
 
   /** For `createContext`. */
   get options(): BatchingOptions {
-    return { itemPrioritizationStrategy: (batch) => this.#compose(batch) };
+    return {
+      itemPrioritizationStrategy: (batch) => this.#compose(batch),
+      // In this turn of the event loop and not in the next: while the processor works on the batch, the tokens of the last one leave.
+      dispatchSchedule: (dispatch) => queueMicrotask(dispatch),
+    };
   }
 
   seat(slot: number): Seat {

@@ -54,6 +54,8 @@ export class ModelHost {
   readonly #restarts = new Restarts();
   /** By run id, until the child's last word. */
   readonly #runs = new Map<number, ModelRun>();
+  /** Of these, those that wait until the child has let go of a cancelled one; never more than there are cancelled ones. */
+  readonly #held = new Set<ModelRun>();
   #state: ModelState;
   /** Why it failed, or how its process ended; until it is ready again. */
   #problem: string | undefined;
@@ -122,8 +124,9 @@ export class ModelHost {
     this.#nextRunId += 1;
     this.#runs.set(run.runId, run);
     this.#usedAtMs = performance.now();
-    if (this.#state === 'ready') this.#link?.send(run.command);
-    else this.#load();
+    if (this.#state !== 'ready') this.#load();
+    else if (this.#runs.size > this.#slots) this.#held.add(run);
+    else this.#link?.send(run.command);
     return { grant: (tokens) => this.#grant(run, tokens), cancel: () => this.#cancel(run) };
   }
 
@@ -157,7 +160,8 @@ export class ModelHost {
     if (this.#closed) return failure('draining', 'the engine is closed');
     if (this.#state === 'failed')
       return failure('model-not-ready', `${model} cannot be served: ${this.#withoutPath(this.#problem ?? '')}`);
-    if (this.#runs.size >= this.#slots) return failure('busy', `all ${this.#slots} slots of ${model} are taken`);
+    const open = [...this.#runs.values()].filter((run) => run.open).length;
+    if (open >= this.#slots) return failure('busy', `all ${this.#slots} slots of ${model} are taken`);
     if (this.#link !== undefined) return undefined;
     const answer = this.#restarts.answer(performance.now());
     if (answer.type !== 'wait') return undefined;
@@ -174,13 +178,14 @@ export class ModelHost {
   #grant(run: ModelRun, tokens: number): void {
     if (!run.open) return;
     run.grant(tokens);
-    if (this.#state === 'ready') this.#link?.send({ type: 'grant', runId: run.runId, tokens });
+    if (this.#state === 'ready' && !this.#held.has(run)) this.#link?.send({ type: 'grant', runId: run.runId, tokens });
   }
 
   #cancel(run: ModelRun): void {
     if (!run.open) return;
     run.close();
-    if (this.#state === 'ready') this.#link?.send({ type: 'cancel', runId: run.runId });
+    if (this.#held.delete(run)) this.#runs.delete(run.runId);
+    else if (this.#state === 'ready') this.#link?.send({ type: 'cancel', runId: run.runId });
     else this.#runs.delete(run.runId);
   }
 
@@ -226,12 +231,19 @@ export class ModelHost {
 
   #acceptRun(link: ChildLink, message: RunMessage): void {
     const run = this.#runs.get(message.runId);
-    const broken = run === undefined ? 'it spoke of a run that does not exist' : run.accept(message);
-    if (broken !== undefined) link.kill(broken);
-    else if (isLast(message)) {
+    if (run === undefined) return link.kill('it spoke of a run that does not exist');
+    if (isLast(message)) {
+      // Before it says so: whoever hears it may start the next one at once, and finds the slot free.
       this.#runs.delete(message.runId);
       this.#usedAtMs = performance.now();
+      const [next] = this.#held;
+      if (next !== undefined) this.#send(link, next);
     }
+    const broken = run.accept(message);
+    if (broken === undefined) return undefined;
+    // Fails with the process.
+    if (run.open) this.#runs.set(run.runId, run);
+    return link.kill(broken);
   }
 
   /** Loaded: what waited starts, as far as there is room. */
@@ -242,14 +254,18 @@ export class ModelHost {
     this.#problem = undefined;
     this.#change('ready');
     for (const [index, run] of [...this.#runs.values()].entries()) {
-      if (index < this.#slots) {
-        link.send(run.command);
-        if (run.granted > 0) link.send({ type: 'grant', runId: run.runId, tokens: run.granted });
-      } else {
+      if (index < this.#slots) this.#send(link, run);
+      else {
         this.#runs.delete(run.runId);
         run.fail(failure('busy', `only ${this.#slots} slots of ${this.#options.stored.model} fit into memory`));
       }
     }
+  }
+
+  #send(link: ChildLink, run: ModelRun): void {
+    this.#held.delete(run);
+    link.send(run.command);
+    if (run.granted > 0) link.send({ type: 'grant', runId: run.runId, tokens: run.granted });
   }
 
   #giveUp(link: ChildLink, { reason, detail }: Extract<ChildMessage, { type: 'load-failed' }>): void {
@@ -318,6 +334,7 @@ export class ModelHost {
   #endRuns(reason: Failure): void {
     const runs = [...this.#runs.values()];
     this.#runs.clear();
+    this.#held.clear();
     for (const run of runs) run.fail(reason);
   }
 

@@ -54,13 +54,13 @@ export const SCHEMA_LIMITS = {
 const ROOT = 'root';
 
 /** Any JSON object: what `json_object` asks for. */
-export function compileAnyObject(work: Work = new Work()): CompiledSchema {
-  return compileSchema({ type: 'object' }, work);
+export function compileAnyObject(): CompiledSchema {
+  return compileSchema({ type: 'object' });
 }
 
 /** `schema`: from `JSON.parse`. */
-export function compileSchema(schema: unknown, work: Work = new Work()): CompiledSchema {
-  const compiled = compileRules(schema, work);
+export function compileSchema(schema: unknown): CompiledSchema {
+  const compiled = compileRules(schema, new Work());
   if (compiled.type === 'problem') return compiled;
   const text = grammarText(compiled.rules);
   if (text.length > GRAMMAR_LIMITS.textMax) return problemAt('#', 'needs a grammar that is too large');

@@ -23,7 +23,6 @@ import { characterOf } from './json-text.ts';
 import { CHARACTER } from './literals.ts';
 import { PATTERN_LIMITS, patternTerm } from './pattern.ts';
 import { Terms } from './terms.ts';
-import type { Work } from './work.ts';
 
 /** Source: guess: longer than an answer of most models. */
 const LENGTH_MAX = 65_536;
@@ -37,7 +36,7 @@ export function stringExpression(builder: Builder, facts: TextFacts, pointer: st
   const { min, max = Infinity, patterns, formats } = facts;
   if (min > max) return NOTHING;
   return builder.once(`string ${JSON.stringify([min, max, patterns, formats])}`, () => {
-    const known = statesOfFormat(facts, builder.work);
+    const known = statesOfFormat(facts);
     if (known !== undefined) return sequence(QUOTE, rulesOf(builder, known));
     if (patterns.length + formats.length > 0) return matching(builder, facts, pointer);
     if (min > LENGTH_MAX) return builder.fail(`${pointer}/minLength`, `is above ${LENGTH_MAX}`);
@@ -70,16 +69,12 @@ function counted(builder: Builder, min: number, max: number): Expression {
 const STATES_OF_FORMATS = new Map<string, readonly State[]>();
 
 /** Where nothing is said but one format; undefined also for an unknown one. */
-function statesOfFormat({ min, max, patterns, formats }: TextFacts, work: Work): readonly State[] | undefined {
+function statesOfFormat({ min, max, patterns, formats }: TextFacts): readonly State[] | undefined {
   const [format, ...others] = formats;
   if (format === undefined || patterns.length + others.length + min > 0 || max !== undefined) return undefined;
   const known = STATES_OF_FORMATS.get(format);
   const pattern = patternOfFormat(format);
   if (known !== undefined || pattern === undefined) return known;
-  if (work.isBrief) {
-    work.giveUp();
-    return [];
-  }
   const terms = new Terms();
   const read = patternTerm(terms, pattern);
   const states = read.type === 'term' ? automatonOf(terms, read.term) : undefined;

@@ -72,12 +72,14 @@ export class Terms {
   }
 
   either(terms: readonly TermId[]): TermId {
+    if (this.full) return this.never;
     const flat = this.#flat('either', terms).filter((term) => term !== this.never);
     if (flat.includes(this.all)) return this.all;
     return this.#several('either', flat, this.never);
   }
 
   both(terms: readonly TermId[]): TermId {
+    if (this.full) return this.never;
     const flat = this.#flat('both', terms).filter((term) => term !== this.all);
     if (flat.includes(this.never)) return this.never;
     return this.#several('both', flat, this.all);

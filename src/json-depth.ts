@@ -1,8 +1,8 @@
 /**
  * Is this JSON text nested too deeply, or of too many parts? Asked before parsing, because the parser would build what an
  * attacker wrote (millions of brackets fit into a body, and a million members take it a second) and everything that walks the
- * value afterwards would have to be careful. One pass over the text; strings, which are most of a prompt, are skipped with `indexOf`. Text that is no JSON gets any
- * answer: the parser refuses it next.
+ * value afterwards would have to be careful. One pass over the text; strings, which are most of a prompt, are skipped with
+ * `indexOf`. Text that is no JSON gets any answer: the parser refuses it next.
  */
 
 const QUOTE = 0x22;

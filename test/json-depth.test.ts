@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { jsonExcess } from '../../src/api/json-depth.ts';
-import { parseBody } from '../../src/api/request-body.ts';
-import { LIMITS } from '../../src/params.ts';
+import { jsonExcess } from '../src/json-depth.ts';
+import { parseBody } from '../src/api/request-body.ts';
+import { LIMITS } from '../src/params.ts';
 
 function nested(depth: number): string {
   return `{"model":"tiny","messages":[{"role":"user","content":"hello"}],"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
