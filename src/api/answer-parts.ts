@@ -52,7 +52,7 @@ const ID_RANDOM_DIGITS = 20;
 
 /** `requestId`: that of the run, from which ids of calls are made. */
 export function answerReader(job: Job, requestId: RequestId, sink: AnswerSink): AnswerReader {
-  const texts = job.toolUse === undefined ? new PlainText(sink) : new ToolText(job.toolUse, requestId, sink);
+  const texts = job.toolUse === undefined ? new PlainText(sink) : new ToolText(job.toolUse, requestId, { job, sink });
   return job.sampling.logprobs === undefined ? new PlainReader(texts) : new ScoredReader(texts);
 }
 
@@ -91,11 +91,14 @@ class ToolText implements TextLayer {
   /** Tokens whose text is held back: it may begin a call. */
   #tokens: ScoredToken[] = [];
 
-  constructor(toolUse: ToolUse, requestId: RequestId, sink: AnswerSink) {
+  constructor(toolUse: ToolUse, requestId: RequestId, { job, sink }: { readonly job: Job; readonly sink: AnswerSink }) {
     this.#toolUse = toolUse;
     this.#requestId = requestId;
     this.#sink = sink;
-    this.#reader = new ToolTextReader({ toolNames: new Set(toolUse.tools.map(({ name }) => name)) });
+    this.#reader = new ToolTextReader({
+      toolNames: new Set(toolUse.tools.map(({ name }) => name)),
+      isFormatted: job.format !== undefined && job.format.type !== 'text',
+    });
   }
 
   push(text: string, tokens: readonly ScoredToken[]): Failure | undefined {

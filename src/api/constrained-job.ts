@@ -1,12 +1,11 @@
 /**
  * What must the answer to a conversation be? Adds the format and the functions that a client asked for to a job; the same
- * for every dialect. Where a call must come, there is no text that a format could be for. Where one may, both at once are
- * refused: no grammar here is for calls and a format together.
+ * for every dialect. Where a call must come, there is no text that a format could be for. Where one may, the answer is calls, or
+ * a text of the format.
  */
 import type { Failure } from '../errors.ts';
 import type { Grammars } from '../inference/answer-format.ts';
 import type { Job, ToolUse } from '../inference/engine.ts';
-import { unsupportedField } from './request-body.ts';
 import { readResponseFormat } from './response-format.ts';
 
 export interface Constraints {
@@ -23,11 +22,13 @@ export type ConstrainedJob =
 export function constrainedJob(job: Job, { format, toolUse, grammars }: Constraints): ConstrainedJob {
   const read = readResponseFormat(format, grammars);
   if (read.type === 'refused') return read;
-  if (read.format === undefined) return { type: 'job', job: toolUse === undefined ? job : { ...job, toolUse } };
-  if (toolUse === undefined) return { type: 'job', job: { ...job, format: read.format } };
-  if (toolUse.choice.type !== 'auto') return { type: 'job', job: { ...job, toolUse } };
-  const why =
-    'not together with tools that may be called: leave one of them out, or say in tool_choice that one must be';
-  const failure = unsupportedField('response_format', why);
-  return { type: 'refused', failure };
+  const isText = read.format !== undefined && (toolUse === undefined || toolUse.choice.type === 'auto');
+  return {
+    type: 'job',
+    job: {
+      ...job,
+      ...(isText ? { format: read.format } : {}),
+      ...(toolUse === undefined ? {} : { toolUse }),
+    },
+  };
 }

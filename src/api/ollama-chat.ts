@@ -11,7 +11,7 @@ import { askOllama, loadOllama } from './ollama-answer.ts';
 import { ollamaErrorBody } from './ollama-error.ts';
 import { OLLAMA_MESSAGE_SCHEMA, readOllamaMessages } from './ollama-messages.ts';
 import { OLLAMA_FIELDS, readOllama, refuseEarly } from './ollama-options.ts';
-import { checkCounts, failureOfIssue, unsupportedField } from './request-body.ts';
+import { checkCounts, failureOfIssue } from './request-body.ts';
 import { absentOr } from './sampling-fields.ts';
 
 export const OLLAMA_CHAT_SCHEMA = z.object({
@@ -37,8 +37,6 @@ function readChat(body: JsonObject, context: ReadContext): Reading {
   const tools = readChatTools({ tools: field(body, 'tools') });
   if (tools.type === 'refused') return tools;
   const { toolUse } = tools;
-  if (toolUse !== undefined && common.format !== undefined)
-    return { type: 'refused', failure: unsupportedField('format', 'not together with tools: leave one of them out') };
   const { messages } = said;
   return askOllama('chat', common, toolUse === undefined ? { messages } : { messages, toolUse });
 }

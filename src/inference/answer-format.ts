@@ -62,17 +62,17 @@ export class Grammars {
     return this.#known(format) ?? { type: 'refused', failure: unsettled() };
   }
 
-  /** Of functions that were settled just now. */
-  ofTools(toolUse: ToolUse): ToolGrammar {
-    return this.#knownTools(toolUse) ?? { type: 'refused', failure: unsettled() };
+  /** Of functions that were settled just now, with the format of a text in their place. */
+  ofTools(toolUse: ToolUse, format?: AnswerFormat): ToolGrammar {
+    return this.#knownTools(toolUse, format) ?? { type: 'refused', failure: unsettled() };
   }
 
   /** Calls back, at once where it is known; `problem`: it could not be worked out. */
   settle(constraint: Constraint, done: (problem?: Failure) => void): void {
     const { format, toolUse } = constraint;
-    const known = toolUse === undefined ? this.#known(format) : this.#knownTools(toolUse);
+    const known = toolUse === undefined ? this.#known(format) : this.#knownTools(toolUse, format);
     if (this.#workshop === undefined || known !== undefined) return done();
-    const key = toolUse === undefined ? `format ${keyOfFormat(format)}` : `tools ${keyOfTools(toolUse)}`;
+    const key = toolUse === undefined ? `format ${keyOfFormat(format)}` : `tools ${keyOfTools(toolUse, format)}`;
     const others = this.#waiting.get(key);
     if (others !== undefined) {
       others.push(done);
@@ -96,8 +96,8 @@ export class Grammars {
     return this.#remembered(this.#ofFormats, keyOfFormat(format), () => grammarOf(format));
   }
 
-  #knownTools(toolUse: ToolUse): ToolGrammar | undefined {
-    return this.#remembered(this.#ofTools, keyOfTools(toolUse), () => compileTools(toolUse));
+  #knownTools(toolUse: ToolUse, format?: AnswerFormat): ToolGrammar | undefined {
+    return this.#remembered(this.#ofTools, keyOfTools(toolUse, format), () => toolsOf(toolUse, format));
   }
 
   #remembered<Value>(known: Map<string, Value>, key: string, make: () => Value): Value | undefined {
@@ -108,13 +108,13 @@ export class Grammars {
 
   #learn({ format, toolUse }: Constraint, worked: Worked): void {
     if ('format' in worked) keep(this.#ofFormats, keyOfFormat(format), worked.format);
-    else if (toolUse !== undefined) keep(this.#ofTools, keyOfTools(toolUse), worked.tools);
+    else if (toolUse !== undefined) keep(this.#ofTools, keyOfTools(toolUse, format), worked.tools);
   }
 }
 
 /** All of the work, for the workshop. */
 export function workOut({ format, toolUse }: Constraint): Worked {
-  if (toolUse !== undefined) return { tools: compileTools(toolUse) };
+  if (toolUse !== undefined) return { tools: toolsOf(toolUse, format) };
   return { format: format === undefined ? FREE : grammarOf(format) };
 }
 
@@ -127,8 +127,12 @@ function keyOfFormat(format: AnswerFormat | undefined): string {
   return format?.type === 'json-schema' ? format.schema : '';
 }
 
-function keyOfTools(toolUse: ToolUse): string {
-  return JSON.stringify(toolUse);
+function keyOfTools(toolUse: ToolUse, format: AnswerFormat | undefined): string {
+  return JSON.stringify([toolUse, format]);
+}
+
+function toolsOf(toolUse: ToolUse, format: AnswerFormat | undefined): ToolGrammar {
+  return compileTools(toolUse, format?.type === 'text' ? undefined : format);
 }
 
 /** `known` is in the order of use, the latest last. */

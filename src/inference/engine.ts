@@ -110,7 +110,8 @@ export interface Job {
   readonly sampling: Sampling;
   /** Absent = text. */
   readonly format?: AnswerFormat;
-  /** Absent = no calls. How calls stand in the text of an answer is `tool-text.ts`. Never together with a `format`. */
+  /** Absent = no calls. How calls stand in the text of an answer is `tool-text.ts`. With a `format`, the answer is
+   *  either calls or a text of that format; together only where a function may be called (`auto`). */
   readonly toolUse?: ToolUse;
   /** Absent = the answer to `messages`. */
   readonly task?: Task;

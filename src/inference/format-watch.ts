@@ -2,12 +2,14 @@
  * Does somebody else's server keep to the format that was asked for? Some ignore it and answer in prose. Its first character
  * gives most of them away before anything of the answer left, so that another node can be asked; what is no JSON at the
  * end is a failure and no end. Limits: between the two nothing is checked; whether a schema is followed to the letter is the
- * server's word; a text that the client's stop strings cut short is not checked at its end.
+ * server's word; a text that the client's stop strings cut short is not checked at its end. Where functions are offered, an
+ * answer that begins with a call is none of a format.
  */
 import { type Failure, failure } from '../errors.ts';
 import { scoredText } from './answer-lines.ts';
 import type { Job, EngineEvent } from './engine.ts';
 import { type CharacterSet, has } from './schema-grammar/characters.ts';
+import { TOOL_CALL_START } from './tool-text.ts';
 
 export interface FormatWatchOptions {
   readonly job: Job;
@@ -21,6 +23,7 @@ export class FormatWatch {
   readonly #options: FormatWatchOptions;
   #text = '';
   #hasBegun = false;
+  #isCalls = false;
 
   constructor(options: FormatWatchOptions) {
     this.#options = options;
@@ -35,7 +38,7 @@ export class FormatWatch {
     }
     if (event.type !== 'ended' || event.finishReason !== 'stop') return event;
     const isCut = this.#options.job.sampling.stop.length > 0;
-    return isCut || this.#isWhole()
+    return isCut || this.#isCalls || this.#isWhole()
       ? event
       : { type: 'failed', failure: this.#broken('ended its answer in the middle of it') };
   }
@@ -46,9 +49,15 @@ export class FormatWatch {
   }
 
   #checkStart(): Failure | undefined {
-    const first = /[^\t\n\r ]/u.exec(this.#text)?.[0].codePointAt(0);
+    const begun = this.#text.replace(/^[\t\n\r ]+/, '');
+    const first = begun.codePointAt(0);
     if (first === undefined) return undefined;
+    if (this.#options.job.toolUse !== undefined) {
+      this.#isCalls = begun.startsWith(TOOL_CALL_START);
+      if (!this.#isCalls && TOOL_CALL_START.startsWith(begun)) return undefined;
+    }
     this.#hasBegun = true;
+    if (this.#isCalls) return undefined;
     return has(this.#options.starts, first) ? undefined : this.#broken('began its answer in another');
   }
 

@@ -144,20 +144,29 @@ function readJob(reader: FieldReader, value: unknown, resume: unknown): Job | un
   if (model === undefined) reader.fail('job.model: expected a model id');
   const task = fields['task'] === undefined ? undefined : readTask(reader, fields['task']);
   const messages = readMessages(reader, fields['messages'], task === undefined ? 1 : 0);
-  const toolUse = fields['toolUse'] === undefined ? undefined : readToolUse(reader, fields['toolUse']);
   const sampling = readSampling(reader, fields['sampling']);
-  const format = fields['format'] === undefined ? undefined : readFormat(reader, fields['format']);
+  const constraint = readConstraint(reader, fields);
   const resumed = resume === undefined ? undefined : readResume(reader, resume);
   if (model === undefined) return undefined;
   return {
     model,
     messages,
     sampling,
-    ...(format === undefined ? {} : { format }),
-    ...(toolUse === undefined ? {} : { toolUse }),
+    ...constraint,
     ...(task === undefined ? {} : { task }),
     ...(resumed === undefined ? {} : { resume: resumed }),
   };
+}
+
+function readConstraint(
+  reader: FieldReader,
+  fields: Readonly<Record<string, unknown>>,
+): Pick<Job, 'format' | 'toolUse'> {
+  const toolUse = fields['toolUse'] === undefined ? undefined : readToolUse(reader, fields['toolUse']);
+  const format = fields['format'] === undefined ? undefined : readFormat(reader, fields['format']);
+  if (format !== undefined && toolUse !== undefined && toolUse.choice.type !== 'auto')
+    reader.fail('job.format: not where a function must be called');
+  return { ...(format === undefined ? {} : { format }), ...(toolUse === undefined ? {} : { toolUse }) };
 }
 
 /** Whether a grammar can follow the schema is for the engine to say. */

@@ -13,6 +13,11 @@ import type { AnswerFormat, Job, Task, ToolUse } from './engine.ts';
 import { smallestJson } from './scripted-json.ts';
 import { encodeToolCall, TOOL_CALL_SEPARATOR } from './tool-text.ts';
 
+interface Call {
+  readonly name: string;
+  readonly json: string;
+}
+
 export interface Reply {
   readonly length: number;
   token(index: number): { readonly text: string; readonly id: number };
@@ -31,9 +36,14 @@ const CALL = /call:([A-Za-z0-9_-]{1,64})/g;
 export function derivedReply(job: Job, length: number): Reply | Failure {
   const { task, format, toolUse } = job;
   if (task !== undefined && task.type !== 'completion') return listReply(task);
-  if (format !== undefined && format.type !== 'text') return formatReply(format);
-  const calls = toolUse === undefined ? undefined : callsOf(job, toolUse);
-  if (calls !== undefined && calls !== '') return textReply(calls);
+  const isFormatted = format !== undefined && format.type !== 'text';
+  const calls = toolUse === undefined ? [] : callsOf(job, toolUse);
+  if (calls.length > 0) {
+    const said = toolUse?.choice.type === 'auto' && !isFormatted ? [`I call ${calls[0]?.name ?? ''}.`] : [];
+    const encoded = calls.map(({ name, json }) => encodeToolCall(name, json));
+    return textReply([...said, ...encoded].join(TOOL_CALL_SEPARATOR));
+  }
+  if (isFormatted) return formatReply(format);
   return wordReply(job, length);
 }
 
@@ -99,8 +109,7 @@ function formatReply(format: Exclude<AnswerFormat, { type: 'text' }>): Reply | F
     : textReply(json);
 }
 
-/** '' where nothing is called. */
-function callsOf({ messages }: Job, { tools, choice, parallel }: ToolUse): string {
+function callsOf({ messages }: Job, { tools, choice, parallel }: ToolUse): readonly Call[] {
   const last = messages.at(-1);
   const offered = tools.filter(({ name }) => choice.type !== 'named' || choice.name === name);
   const asked = last?.role === 'user' ? triggersOf(last.content) : [];
@@ -108,13 +117,10 @@ function callsOf({ messages }: Job, { tools, choice, parallel }: ToolUse): strin
   const [first] = offered;
   if (calls.length === 0 && choice.type !== 'auto' && first !== undefined)
     calls.push({ name: first.name, json: smallestJson(first.parameters) ?? '{}' });
-  if (calls.length === 0) return '';
-  const encoded = calls.slice(0, parallel ? calls.length : 1).map(({ name, json }) => encodeToolCall(name, json));
-  const said = choice.type === 'auto' ? [`I call ${calls[0]?.name ?? ''}.`] : [];
-  return [...said, ...encoded].join(TOOL_CALL_SEPARATOR);
+  return calls.slice(0, parallel ? calls.length : 1);
 }
 
-function triggersOf(content: string): { readonly name: string; readonly json: string }[] {
+function triggersOf(content: string): Call[] {
   return [...content.matchAll(CALL)].map((found) => {
     const behind = content.slice(found.index + found[0].length).trimStart();
     return { name: found[1] ?? '', json: objectAtStart(behind) ?? '{}' };

@@ -2,16 +2,18 @@
  * How is a model held to calls of the offered functions? By one grammar for the whole answer. Where it must call: calls and
  * nothing else. Where it may: any text in which `<tool_call>` does not occur, and behind the first `<tool_call>` nothing
  * but calls; the text part is the automaton that looks for that word (after Knuth, Morris and Pratt), so that it does not matter
- * how a tokenizer cuts it, nor where an answer is resumed. Arguments follow the schema of their function to the letter.
+ * how a tokenizer cuts it, nor where an answer is resumed. Where the text has a format, it is one or the other from the first
+ * character on: calls, or a value of the format. Arguments follow the schema of their function to the letter.
  * Limits: `LIMITS.toolCalls` calls; a schema that no grammar can follow is a failure that names it, never a loose call.
  */
+import { utf8 } from '../bytes.ts';
 import { type Failure, failure } from '../errors.ts';
 import { LIMITS } from '../params.ts';
-import type { Tool, ToolUse } from './engine.ts';
+import type { AnswerFormat, Tool, ToolUse } from './engine.ts';
 import { GRAMMAR_LIMITS } from './schema-grammar/builder.ts';
 import { complementOf, characters } from './schema-grammar/characters.ts';
-import { compileObjectRules } from './schema-grammar/compile.ts';
-import { apart, EMPTY, type Expression, grammarText, literal, oneOf, repeated, rule, sequence } from './schema-grammar/expression.ts'; // prettier-ignore
+import { compileObjectRules, compileValueRules, type CompiledRules } from './schema-grammar/compile.ts';
+import { apart, choice as oneWay, EMPTY, type Expression, grammarText, literal, oneOf, repeated, rule, sequence } from './schema-grammar/expression.ts'; // prettier-ignore
 import { renamed } from './schema-grammar/rename.ts';
 import { Work } from './schema-grammar/work.ts';
 import { TOOL_CALL_END, TOOL_CALL_SEPARATOR, TOOL_CALL_START, toolCallHead } from './tool-text.ts';
@@ -22,18 +24,31 @@ export type ToolGrammar =
 /** Source: guess: as long as the grammar of an answer's format, and as many times as functions are usual. */
 const TEXT_MAX = GRAMMAR_LIMITS.textMax * 4;
 const POINTER_LENGTH_MAX = 200;
+/** As the client wrote it. */
+const FORMAT_PARAM = 'response_format';
+const VALUE_PREFIX = 'v-';
+const VALUE = `${VALUE_PREFIX}root`;
 
-export function compileTools({ tools, choice, parallel }: ToolUse): ToolGrammar {
+/** Of what a text must be where no function has to be called. */
+export type TextFormat = Exclude<AnswerFormat, { readonly type: 'text' }>;
+
+export function compileTools({ tools, choice, parallel }: ToolUse, format?: TextFormat): ToolGrammar {
   const rules = new Map<string, Expression>();
   const offered = tools.flatMap((tool, index) =>
     choice.type === 'named' && choice.name !== tool.name ? [] : [{ tool, index }],
   );
-  rules.set('root', choice.type === 'auto' ? rule('text0') : sequence(repeated(literal(' '), { min: 0, max: 1 }), literal(TOOL_CALL_START), rule('calls'))); // prettier-ignore
-  if (choice.type === 'auto') addText(rules);
+  const isText = choice.type === 'auto' && format === undefined;
+  const called = sequence(repeated(literal(' '), { min: 0, max: 1 }), literal(TOOL_CALL_START), rule('calls'));
+  rules.set('root', isText ? rule('text0') : choice.type === 'auto' ? oneWay([called, rule(VALUE)]) : called);
+  if (isText) addText(rules);
   rules.set('calls', callsOf(parallel));
   rules.set('more', sequence(literal(TOOL_CALL_SEPARATOR + TOOL_CALL_START), rule('call')));
   const ways: Way[] = [];
   const work = new Work();
+  if (choice.type === 'auto' && format !== undefined) {
+    const problem = addValue(rules, format, work);
+    if (problem !== undefined) return { type: 'refused', failure: problem };
+  }
   for (const { tool, index } of offered) {
     const problem = addArguments(rules, { tool, index, work });
     if (problem !== undefined) return { type: 'refused', failure: problem };
@@ -70,6 +85,14 @@ function single(character: string): readonly (readonly [number, number])[] {
   return [[code, code]];
 }
 
+function addValue(rules: Map<string, Expression>, format: TextFormat, work: Work): Failure | undefined {
+  const schema = format.type === 'json-object' ? { type: 'object' } : parseJson(format.schema);
+  if (schema === undefined) return failureOf(FORMAT_PARAM, 'the schema is not valid JSON');
+  if (format.type === 'json-schema' && utf8(format.schema).length > LIMITS.schemaBytes)
+    return failureOf(FORMAT_PARAM, `the schema is larger than ${LIMITS.schemaBytes} bytes`);
+  return addCompiled(rules, { compiled: compileValueRules(schema, work), prefix: VALUE_PREFIX, param: FORMAT_PARAM });
+}
+
 function addArguments(
   rules: Map<string, Expression>,
   { tool, index, work }: { readonly tool: Tool; readonly index: number; readonly work: Work },
@@ -77,12 +100,22 @@ function addArguments(
   const param = `tools[${index}].function.parameters`;
   const schema = parseJson(tool.parameters);
   if (schema === undefined) return failureOf(param, 'the schema is not valid JSON');
-  const compiled = compileObjectRules(schema, work);
+  return addCompiled(rules, { compiled: compileObjectRules(schema, work), prefix: `f${index}-`, param });
+}
+
+interface Compiled {
+  readonly compiled: CompiledRules;
+  /** Of the names that its rules get in the whole grammar. */
+  readonly prefix: string;
+  readonly param: string;
+}
+
+function addCompiled(rules: Map<string, Expression>, { compiled, prefix, param }: Compiled): Failure | undefined {
   if (compiled.type === 'problem') {
     const { pointer, reason } = compiled.problem;
     return failureOf(param, `the schema at ${(pointer || '#').slice(0, POINTER_LENGTH_MAX)} ${reason}`);
   }
-  const names = new Map([...compiled.rules.keys()].map((name) => [name, `f${index}-${name}`]));
+  const names = new Map([...compiled.rules.keys()].map((name) => [name, `${prefix}${name}`]));
   for (const [name, body] of compiled.rules) rules.set(names.get(name) ?? name, renamed(body, names));
   return undefined;
 }

@@ -47,16 +47,19 @@ export function encodeToolCall(name: string, argumentsJson: string): string {
 
 export interface ToolTextReaderOptions {
   readonly toolNames: ReadonlySet<string>;
+  /** The text has a format: then calls begin the answer or are none, whatever the strings of a value hold. */
+  readonly isFormatted?: boolean;
 }
 
 type State =
-  | { readonly type: 'content' }
+  | { readonly type: 'content' | 'value' }
   /** So many characters of a fixed text were read. */
   | { readonly type: 'start' | 'name-start' | 'name-end' | 'end'; readonly read: number }
   | { readonly type: 'name' | 'arguments' | 'between' | 'malformed' };
 
 export class ToolTextReader {
   readonly #toolNames: ReadonlySet<string>;
+  readonly #isFormatted: boolean;
   #state: State = { type: 'content' };
   /** Content that may turn out to begin a call. */
   #held = '';
@@ -68,8 +71,9 @@ export class ToolTextReader {
   /** Where in the arguments: outside of strings, in one, behind a backslash in one. */
   #place: 'value' | 'string' | 'escape' = 'value';
 
-  constructor({ toolNames }: ToolTextReaderOptions) {
+  constructor({ toolNames, isFormatted = false }: ToolTextReaderOptions) {
     this.#toolNames = toolNames;
+    this.#isFormatted = isFormatted;
   }
 
   /** Calls that began. */
@@ -79,7 +83,7 @@ export class ToolTextReader {
 
   /** False in the middle of a call: where the answer ends there, its length ended it, or something broke. */
   get isWhole(): boolean {
-    return this.#state.type === 'content' || this.#state.type === 'between';
+    return ['content', 'value', 'between'].includes(this.#state.type);
   }
 
   /** What the next piece of the answer brings; undefined when it breaks the syntax, after which nothing more may be pushed. */
@@ -103,6 +107,9 @@ export class ToolTextReader {
     switch (state.type) {
       case 'content':
         return this.#takeContent(text, events);
+      case 'value':
+        events.push({ type: 'content', text });
+        return text.length;
       case 'start':
         return this.#takeFixed(text, { fixed: TOOL_CALL_START, read: state.read }, { type: 'name-start', read: 0 });
       case 'name-start':
@@ -126,6 +133,12 @@ export class ToolTextReader {
 
   #takeContent(text: string, events: ToolTextEvent[]): number {
     const all = this.#held + text;
+    if (this.#isFormatted && !mayBeCall(all)) {
+      this.#held = '';
+      this.#state = { type: 'value' };
+      events.push({ type: 'content', text: all });
+      return text.length;
+    }
     const start = all.indexOf(TOOL_CALL_START);
     const possible = start < 0 ? possibleStart(all) : start;
     const content = all.slice(0, spaceBefore(all, possible));
@@ -202,6 +215,18 @@ export class ToolTextReader {
     this.#state = { type: 'start', read: 0 };
     return 0;
   }
+}
+
+/** The answer begins with a call, as far as it goes. */
+function mayBeCall(text: string): boolean {
+  const said = text.slice(spaceAtStart(text));
+  return said.startsWith(TOOL_CALL_START) || TOOL_CALL_START.startsWith(said);
+}
+
+function spaceAtStart(text: string): number {
+  let length = 0;
+  while (length < SPACE_LENGTH_MAX && length < text.length && SPACE.includes(text.charAt(length))) length += 1;
+  return length;
 }
 
 /** Where the longest end of `text` begins that is the beginning of a call; its length when there is none. */

@@ -311,7 +311,6 @@ describe('a chat completion request', () => {
     const image = { type: 'image_url', image_url: { url: 'http://169.254.169.254/' } };
     const cases: readonly (readonly [body: object, expected: string])[] = [
       [{ n: 9 }, 'invalid-request n'],
-      [{ tools: [tool], response_format: { type: 'json_object' } }, 'unsupported-feature response_format'],
       [{ tools: [{ type: 'web_search' }] }, 'unsupported-feature tools[0].type'],
       [{ tools: {} }, 'invalid-request tools'],
       [{ tool_choice: 'required' }, 'invalid-request tool_choice'],
@@ -332,6 +331,8 @@ describe('a chat completion request', () => {
     ];
     for (const [more, expected] of cases) assert.equal(why({ ...HELLO, ...more }), expected, JSON.stringify(more));
     parse({ ...HELLO, tools: [tool], tool_choice: 'none' });
+    const { job: both } = parse({ ...HELLO, tools: [tool], response_format: { type: 'json_object' } });
+    assert.ok(both.toolUse?.choice.type === 'auto' && both.format?.type === 'json-object');
     // Where a call must come there is no text that the format could be for.
     for (const choice of ['required', { type: 'function', function: { name: 'f' } }]) {
       const { job } = parse({

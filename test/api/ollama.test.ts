@@ -245,7 +245,6 @@ describe('options of Ollama', () => {
       [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, /^400 messages\[0\]\.tool_calls\[0\]\.function: /],
       [{ format: 'xml' }, /^400 format: expected "json" or a JSON schema$/],
       [{ format: { type: 'array', uniqueItems: true } }, /^400 format: the schema at /],
-      [{ format: 'json', tools: TOOLS }, /^400 format: not together with tools/],
       [{ tools: [{ type: 'function' }] }, /^400 tools\[0\]\.function: /],
       [{ model: 'no such name' }, /^404 no such model: there is org\/tiny:Q4$/],
       [{ model: undefined }, /^400 model: /],

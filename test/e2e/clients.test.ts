@@ -87,6 +87,21 @@ describe('on a node without models', function () {
       assert.deepEqual((await generateText({ model: provider(false).chatModel('fake'), ...settings })).output, BIRDS);
     });
 
+    it('gets an object that fits a schema behind calls of tools', async () => {
+      const asked: string[] = [];
+      const look = tool({
+        inputSchema: PLACE,
+        execute: async ({ at }) => {
+          asked.push(at);
+          return 'Two geese.';
+        },
+      });
+      const settings = { prompt: QUESTION, output: Output.object({ schema: BIRD }), tools: { look }, maxRetries: 0 };
+      const model = provider().chatModel('fake');
+      const { output } = await generateText({ model, ...settings, stopWhen: isStepCount(3) });
+      assert.deepEqual([output, asked], [BIRDS, ['the pond']]);
+    });
+
     it('embeds many texts in order', async () => {
       const values = Array.from({ length: 100 }, (_, index) => String(index));
       const model = provider().embeddingModel('fake');
@@ -269,8 +284,9 @@ function reply(url: string, body: ReturnType<typeof JSON.parse>): unknown {
 /** Calls once where it may, and then tells what came of it; answers by the schema where there is one. */
 function chatReply({ tools, messages, response_format: format }: ReturnType<typeof JSON.parse>): string {
   const last = messages.at(-1);
-  if (last.role === 'tool') return events([{ content: `told: ${last.content}` }], 'stop');
-  if (format !== undefined) return events([{ content: JSON.stringify(BIRDS) }], 'stop');
+  if (last.role === 'tool' && format === undefined) return events([{ content: `told: ${last.content}` }], 'stop');
+  if (format !== undefined && (tools === undefined || last.role === 'tool'))
+    return events([{ content: JSON.stringify(BIRDS) }], 'stop');
   if (tools === undefined) return events([{ content: 'Honk' }, { content: ' honk.' }], 'stop');
   const head = { index: 0, id: 'theirs', type: 'function', function: { name: 'look', arguments: '' } };
   const pieces = ['{"at":', '"the pond"}'].map((one) => ({ index: 0, function: { arguments: one } }));

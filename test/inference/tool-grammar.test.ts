@@ -84,6 +84,60 @@ describe('the grammar of calls', () => {
     );
   });
 
+  it('is for calls or for a value of the format, from the first character on', () => {
+    const schema = '{"type":"object","properties":{"say":{"type":"string"}},"required":["say"]}';
+    const value = '{"say": "<tool_call>"}';
+    const use = { tools: TOOLS, choice: { type: 'auto' }, parallel: true } as const;
+    for (const { format, texts } of [
+      {
+        format: { type: 'json-schema', name: 'say', strict: true, schema },
+        texts: [
+          [value, true],
+          ['{"a": 1}', false],
+        ],
+      },
+      {
+        format: { type: 'json-object' },
+        texts: [
+          [value, true],
+          ['{"a": 1}', true],
+          ['1', false],
+        ],
+      },
+    ] as const) {
+      const compiled = compileTools(use, format);
+      assert.ok(compiled.type === 'grammar', JSON.stringify(compiled));
+      const gbnf = new Gbnf(compiled.text);
+      for (const [text, expected] of [
+        ...texts,
+        [ULM, true],
+        [` ${ULM}\n${SOON}`, true],
+        [`Well. ${ULM}`, false],
+        [`${value}${ULM}`, false],
+        [`${ULM}${value}`, false],
+        ['', false],
+      ] as const)
+        assert.equal(gbnf.accepts(text), expected, `${format.type}: ${text}`);
+      for (let seed = 0; seed < 40; seed += 1) {
+        const text = gbnf.member(new Prng(`either ${seed}`), 40);
+        const reader = new ToolTextReader({ toolNames: NAMES, isFormatted: true });
+        const events = [...(reader.push(text) ?? assert.fail(text)), ...reader.end()];
+        assert.ok(reader.isWhole, text);
+        const said = events.map((event) => (event.type === 'content' ? event.text : '')).join('');
+        if (reader.calls === 0) assert.equal(typeof JSON.parse(said), 'object');
+        else assert.equal(said, '');
+      }
+    }
+    const refused = compileTools(use, { type: 'json-schema', name: 'say', strict: true, schema: '{"not":{}}' });
+    assert.ok(refused.type === 'refused');
+    assert.equal(refused.failure.param, 'response_format');
+    assert.equal(
+      compileTools({ ...use, choice: { type: 'required' } }, { type: 'json-object' }).type,
+      'grammar',
+      'where a function must be called, no text is left to have a format',
+    );
+  });
+
   it('keeps functions apart whose names begin alike, many of them too', () => {
     const tools = Array.from({ length: LIMITS.tools }, (_, index) => ({
       name: `mcp__server__${index % 3}_tool_${index}`,

@@ -133,6 +133,25 @@ describe('calls in the text of an answer', () => {
     }
   });
 
+  it('begin the answer or are none where its text has a format', () => {
+    const one = encodeToolCall('weather', '{"a":1}');
+    for (const { text, calls, expected } of [
+      { text: `{"say": ${JSON.stringify(one)}}`, calls: 0, expected: `{"say": ${JSON.stringify(one)}}` },
+      { text: ` {"say": "<tool_call>"}`, calls: 0, expected: ` {"say": "<tool_call>"}` },
+      { text: `\n ${one}`, calls: 1, expected: '' },
+      { text: '<tool', calls: 0, expected: '<tool' },
+    ])
+      fc.assert(
+        fc.property(cuts, (places) => {
+          const reader = new ToolTextReader({ toolNames: TOOLS, isFormatted: true });
+          const events = cutAt(text, places).flatMap((piece) => reader.push(piece) ?? assert.fail(text));
+          assert.equal(assemble([...events, ...reader.end()]).content, expected);
+          assert.equal(reader.calls, calls);
+          assert.ok(reader.isWhole);
+        }),
+      );
+  });
+
   it('show the name before the arguments, and the arguments as they come', () => {
     const reader = new ToolTextReader({ toolNames: TOOLS });
     assert.deepEqual(reader.push('Let me see.\n<tool_call>\n{"name": "weather"'), [

@@ -34,8 +34,10 @@ export function prepareJob(job: Job, grammars: Grammars): PreparedJob | Failure 
 
 function heldTo({ format, toolUse }: Job, grammars: Grammars): Pick<StartCommand, 'grammar' | 'calls'> | Failure {
   if (toolUse !== undefined) {
-    const grammar = grammars.ofTools(toolUse);
+    const grammar = grammars.ofTools(toolUse, format);
     if (grammar.type === 'refused') return grammar.failure;
+    // With a format the grammar alone says where the answer ends, as without functions.
+    if (format !== undefined && format.type !== 'text') return { grammar: grammar.text };
     return { grammar: grammar.text, calls: toolUse.choice.type === 'auto' ? 'possible' : 'only' };
   }
   const grammar = grammars.of(format);

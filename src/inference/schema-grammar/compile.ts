@@ -81,6 +81,11 @@ export function compileObjectRules(schema: unknown, work: Work): CompiledRules {
   return compileRules(schema, work, { pointer: '', schema: { type: 'object' }, done: [] });
 }
 
+/** The values that fit, as rules of a larger grammar, a space before them included. */
+export function compileValueRules(schema: unknown, work: Work): CompiledRules {
+  return compileRules(schema, work);
+}
+
 function compileRules(schema: unknown, work: Work, more?: Place): CompiledRules {
   if (isDeeper(schema, SCHEMA_LIMITS.depthMax))
     return problemAt('#', `is nested more than ${SCHEMA_LIMITS.depthMax} levels deep`);

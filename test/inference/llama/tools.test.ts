@@ -98,6 +98,33 @@ describe('the llama engine with functions', function () {
     assert.equal(stopped.text, defaultModelText.slice(0, defaultModelText.indexOf(stop)));
   });
 
+  it('calls, or says a value of the format, and goes on with either from any token', async () => {
+    const schema = '{"type":"object","properties":{"say":{"enum":["<tool_call>","honk"]}},"required":["say"]}';
+    const format = { type: 'json-schema', name: 'say', strict: true, schema } as const;
+    const either = (more: object): Job => ({ ...job({ type: 'auto' }, more), format });
+    const whole = new Recording(engine, either({}), 2_000);
+    await whole.ended();
+    assert.match(whole.text, /^ ?(\{[\s\S]*\}|<tool_call>[\s\S]*<\/tool_call>)$/);
+    for (const begun of ['{"say"', ' <tool_call>\n{"name": "weather"']) {
+      const resume = { tokens: 3, tokenIds: [], text: begun };
+      const rest = new Recording(engine, either({ resume }), 2_000);
+      await rest.ended();
+      const text = begun + rest.text;
+      if (begun.startsWith('{')) assert.ok(['<tool_call>', 'honk'].includes(JSON.parse(text).say), text);
+      else
+        assert.ok(
+          callsIn(text).every(({ name, value }) => fits(SCHEMAS[name], value)),
+          text,
+        );
+    }
+    const { failure } = await new Recording(
+      engine,
+      either({ resume: { tokens: 3, tokenIds: [], text: 'Well' } }),
+      10,
+    ).failed();
+    assert.match(failure.message, /leaves the format/);
+  });
+
   it('is held to calls once it began one, wherever another engine stopped', async () => {
     const begun = 'Let me see. <tool_call>\n{"name": "weather", "arguments": {"city": "Ulm", "days": 3}}\n</tool_call>';
     for (const [text, least] of [
