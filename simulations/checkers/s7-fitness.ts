@@ -1,7 +1,8 @@
 /**
  * The part of S7 that can be judged today: no request is sent to a node that runs other protocol parameters than the node
  * that sends it, and none to one that does not hold its model. Who runs which parameters follows from the plan: a
- * `version-skew` decides at each start of the node. `SETTLED_MS` after the start of either everybody was told.
+ * `version-skew` decides at each start of the node. `SETTLED_MS` after the start of either everybody was told, and so long after
+ * it woke who slept meanwhile: it may meet a node that slept too before it hears anything new of it, and send by its old view.
  * Not covered: memory, versions of engines, and what an owner forbids; nothing of that can be had from a trace yet. Nodes that two
  * such faults strike at the same time are left out.
  */
@@ -11,14 +12,15 @@ import type { WorldEvent } from '../world-event.ts';
 import { Breaches } from './breaches.ts';
 import { endMs } from './calm.ts';
 
-/** Source: guess: three silences; who did not hear of the restart in that time cannot reach the node either. */
+/** Source: guess: three silences; who is awake and did not hear of the restart in that time cannot reach the node either. */
 export const SETTLED_MS = 8_000;
 
 type Of<Type extends WorldEvent['type']> = Extract<WorldEvent, { type: Type }>;
 type Params = 'ours' | 'other' | 'unknown';
 
 interface Life {
-  readonly startedAtMs: number;
+  /** Its start, or since when it is awake again. */
+  readonly awakeSinceMs: number;
   readonly params: Params;
 }
 
@@ -36,8 +38,10 @@ class Fitness implements Checker {
   observe(event: WorldEvent, atMs: number): void {
     switch (event.type) {
       case 'started':
-        this.#lives[event.node] = { startedAtMs: atMs, params: this.#paramsOf(event.node, atMs) };
+        this.#lives[event.node] = { awakeSinceMs: atMs, params: this.#paramsOf(event.node, atMs) };
         return;
+      case 'resumed':
+        return this.#resumed(event.node, atMs);
       case 'try-started':
         return this.#tried(event, atMs);
       case 'offered':
@@ -50,13 +54,18 @@ class Fitness implements Checker {
     // Everything is judged as it happens.
   }
 
+  #resumed(node: number, atMs: number): void {
+    const life = this.#lives[node];
+    if (life !== undefined) this.#lives[node] = { ...life, awakeSinceMs: atMs };
+  }
+
   #tried({ node, server, requestId }: Of<'try-started'>, atMs: number): void {
     const [asker, asked] = [this.#lives[node], this.#lives[server]];
     if (node === server || asker === undefined || asked === undefined) return;
     if (asker.params === asked.params || asker.params === 'unknown' || asked.params === 'unknown') return;
-    const sinceMs = atMs - Math.max(asker.startedAtMs, asked.startedAtMs);
+    const sinceMs = atMs - Math.max(asker.awakeSinceMs, asked.awakeSinceMs);
     if (sinceMs <= SETTLED_MS) return;
-    const detail = `n${node} sends it to n${server}, which runs ${asked.params} parameters for ${sinceMs} ms and itself ${asker.params}; promised to keep apart`;
+    const detail = `n${node} sends it to n${server}, which runs ${asked.params} parameters and itself ${asker.params}, both awake for ${sinceMs} ms; promised to keep apart`;
     this.#breaches.add('params', { atMs, nodes: [node, server], requestId, detail });
   }
 

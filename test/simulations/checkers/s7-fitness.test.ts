@@ -8,6 +8,10 @@ function begun(node: number, atMs: number): Trace[number] {
   return [atMs, { type: 'started', node, incarnation: 200 }];
 }
 
+function resumed(node: number, atMs: number): Trace[number] {
+  return [atMs, { type: 'resumed', node }];
+}
+
 describe('S7, nothing runs amiss', () => {
   const other = [...started(4), begun(1, skew.atMs)];
   const knownMs = skew.atMs + SETTLED_MS + 1;
@@ -16,6 +20,11 @@ describe('S7, nothing runs amiss', () => {
     for (const { trace, plan, count } of [
       { trace: [[knownMs, tryStarted('a', 1)] as const], count: 1 },
       { trace: [[knownMs - 1, tryStarted('a', 1)] as const], count: 0 },
+      // Who slept is told after it woke: the asker is 0, the asked one 1.
+      { trace: [resumed(0, 40_000), [40_000 + SETTLED_MS, tryStarted('a', 1)] as const], count: 0 },
+      { trace: [resumed(0, 40_000), [40_001 + SETTLED_MS, tryStarted('a', 1)] as const], count: 1 },
+      { trace: [resumed(1, 40_000), [40_000 + SETTLED_MS, tryStarted('a', 1)] as const], count: 0 },
+      { trace: [resumed(2, 40_000), [40_000 + SETTLED_MS, tryStarted('a', 1)] as const], count: 1 },
       { trace: [[knownMs, tryStarted('a', 2)] as const], count: 0 },
       { trace: [begun(1, 60_000), [90_000, tryStarted('a', 1)] as const], count: 0 },
       {
