@@ -23,6 +23,9 @@ export const LADDER = {
   /** Beats on each path, while there are several, with requests under way and without. Source: as a heartbeat; guess. */
   beatMs: LIVENESS.heartbeatIntervalMs,
   idleBeatMs: 4 * LIVENESS.heartbeatIntervalMs,
+  /** After another path was opened, beats come as with requests: it was opened for a reason, such as a machine that moved, and
+   *  then the old one is dead. Source: ours: twice the silence that tells. */
+  hurryMs: 6 * LIVENESS.heartbeatIntervalMs,
   /** WebRTC that was not heard by then is none. Source: measured: 88 ms where ICE can. */
   believeMs: 5_000,
   /** A path that is silent beside one that is heard is closed. Source: as the mesh does: twice the silence of a suspect. */
@@ -85,6 +88,8 @@ export class PathLadder {
   #addresses: readonly string[] = [];
   #nats: NatPair = { own: 'unknown', remote: 'unknown' };
   #busy = false;
+  #hurriedUntilMs = Number.NEGATIVE_INFINITY;
+  #isHurried = false;
   /** An address of ours went, and nothing was opened since: what is open may be dead, and no packet will say so. */
   #isShaken = false;
   #shouldRenew = false;
@@ -108,12 +113,13 @@ export class PathLadder {
   }
 
   get #beatMs(): number {
-    return this.#busy ? LADDER.beatMs : LADDER.idleBeatMs;
+    return this.#busy || this.#isHurried ? LADDER.beatMs : LADDER.idleBeatMs;
   }
 
   step(input: LadderInput, nowMs: number): LadderOutput {
     this.#forgiveOwnStall(nowMs);
     this.#take(input, nowMs);
+    this.#isHurried = nowMs < this.#hurriedUntilMs;
     this.#choose(nowMs);
     const closes = this.#closes(nowMs);
     this.#wakeAtMs = NEVER;
@@ -129,6 +135,7 @@ export class PathLadder {
       case 'path-opened':
         // With one path nobody beats: its silence counts from now.
         for (const path of this.#paths.values()) path.forgive(nowMs);
+        if (this.#paths.size > 0) this.#hurriedUntilMs = nowMs + LADDER.hurryMs;
         this.#paths.set(input.path.id, new PathHealth(input.path, nowMs));
         this.#isShaken = false;
         this.#shouldRenew = false;
@@ -343,7 +350,7 @@ export class PathLadder {
   }
 
   #moments(): number[] {
-    const moments: number[] = [this.#attempts.timeoutAtMs];
+    const moments: number[] = [this.#attempts.timeoutAtMs, this.#hurriedUntilMs];
     for (const path of this.#paths.values()) {
       if (!path.isBelieved) moments.push(path.openedAtMs + LADDER.believeMs);
       else if (this.#paths.size > 1) {

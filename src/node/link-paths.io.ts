@@ -79,6 +79,8 @@ export class LinkPaths {
     const { protocol } = this.#ports;
     this.#network = network;
     await this.#keeper.attach(network);
+    // What is here to begin with: of these, one may be gone later.
+    this.#keeper.networkChanged(network.addresses());
     await network.handle(protocol, (stream, from, path) => this.#accept(stream, from, path), {
       maxInboundStreams: LINK_STREAMS_MAX,
       maxOutboundStreams: LINK_STREAMS_MAX,

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { HEALTH } from '../../src/discovery/path-health.ts';
+import { LADDER } from '../../src/discovery/path-ladder.ts';
 import { ATTEMPTS } from '../../src/discovery/upgrade-attempts.ts';
 import { ADDRESS, Bench } from './ladder-bench.ts';
 
@@ -58,5 +60,19 @@ describe('a path whose address of ours is gone', () => {
     lonely.step({ type: 'path-heard', path: 'hole' });
     assert.equal(lonely.step({ type: 'network-changed', isAddressGone: false }).preferred, 'hole');
     assert.equal(lonely.step({ type: 'network-changed', isAddressGone: true }).preferred, undefined);
+  });
+
+  it('on the other side is left for a new one of its kind as soon as with requests, although there are none', () => {
+    const bench = new Bench();
+    bench.know(ADDRESS.tcp);
+    bench.opened('old', 'tcp');
+    bench.pass(60_000);
+    bench.alive.delete('old');
+    bench.opened('new', 'tcp');
+    assert.equal(bench.last.preferred, 'old', 'nothing is known of it yet');
+    bench.pass(HEALTH.beatsMissed * LADDER.beatMs + HEALTH.settleMs);
+    assert.equal(bench.last.preferred, 'new');
+    bench.pass(LADDER.hurryMs);
+    assert.equal(bench.last.beatMs ?? LADDER.idleBeatMs, LADDER.idleBeatMs, 'and then the haste is over');
   });
 });
