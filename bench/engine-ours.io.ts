@@ -22,8 +22,8 @@ export interface ArmOptions {
 export interface OurArm extends Arm {
   /** Starts one answer and leaves it to the caller. */
   start(prompt: string, on: OurEvents): EngineRun;
-  /** Asks again and again, until a slot is free. */
-  untilFree(prompt: string): Promise<void>;
+  /** Until the first token of one more answer. */
+  untilServed(prompt: string): Promise<void>;
 }
 
 export interface OurEvents {
@@ -33,8 +33,6 @@ export interface OurEvents {
   onTokens(count: number): void;
   onProgress?(done: number): void;
   onEnd?(): void;
-  /** Absent = throws. */
-  onFailed?(): void;
 }
 
 export async function openOurs({ stored, slots, contextTokens, threads }: ArmOptions): Promise<OurArm> {
@@ -46,8 +44,7 @@ export async function openOurs({ stored, slots, contextTokens, threads }: ArmOpt
       if (event.type === 'tokens') on.onTokens(event.tokens);
       if (event.type === 'progress') on.onProgress?.(event.promptTokensDone);
       if (event.type === 'ended') on.onEnd?.();
-      if (event.type === 'failed' && on.onFailed === undefined) throw new Error(event.failure.message);
-      if (event.type === 'failed') on.onFailed?.();
+      if (event.type === 'failed') throw new Error(event.failure.message);
     });
     run.grant(on.grantedTokens ?? on.tokens);
     return run;
@@ -56,17 +53,10 @@ export async function openOurs({ stored, slots, contextTokens, threads }: ArmOpt
     name: 'ours',
     start,
     run: async (job) => runAll(job, start),
-    untilFree: async (prompt) => {
-      for (;;) {
-        let busy = false;
-        start(prompt, { tokens: 1, onTokens: () => undefined, onFailed: () => (busy = true) }).cancel();
-        if (!busy) return;
-        // The child's word must have a chance to come.
-        // eslint-disable-next-line no-await-in-loop
-        await new Promise((resolve) => {
-          setImmediate(resolve);
-        });
-      }
+    untilServed: async (prompt) => {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      start(prompt, { tokens: 1, onTokens: () => resolve(undefined) });
+      await promise;
     },
     cpuMs: () => {
       const { user, system } = process.cpuUsage();

@@ -140,7 +140,7 @@ async function gapsBeside(ours: OurArm): Promise<{ gapMs: number; usualMs: numbe
   };
 }
 
-/** From the cancel of a prompt that is being read until its slot is free. */
+/** From the cancel of a prompt that is being read until whoever waited for its slot has a first token. */
 async function cancels(ours: OurArm, rounds: number): Promise<void> {
   const freeMs: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -148,7 +148,7 @@ async function cancels(ours: OurArm, rounds: number): Promise<void> {
     freeMs.push(await cancelOnce(ours));
   }
   print('cancel while a prompt is read');
-  printOne('  until its slot is free, ms (goal < 150)', freeMs);
+  printOne('  until the next one in its slot has a token, ms (goal < 150)', freeMs);
 }
 
 /** All other slots are held by answers that wait for their client. */
@@ -167,7 +167,7 @@ async function cancelOnce(ours: OurArm): Promise<number> {
   await reading;
   const cancelledMs = performance.now();
   long.cancel();
-  await ours.untilFree(nextPrompt(PROMPT_LENGTH));
+  await ours.untilServed(nextPrompt(PROMPT_LENGTH));
   const freeMs = performance.now() - cancelledMs;
   for (const run of held) run.cancel();
   await delay(REST_MS);
