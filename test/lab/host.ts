@@ -39,11 +39,15 @@ type AgentTask = AgentRequest extends infer Request
     : never
   : never;
 
+/** In a host, in the hands of the test. */
+type Handle = UdpSocket | Server | Socket;
+
 export class Host {
   readonly namespace: Namespace;
   readonly #cabling: Cabling;
   #address: string;
   readonly #programs: ChildProcess[] = [];
+  readonly #handedOut = new Set<Handle>();
   #agent: Agent | undefined;
 
   constructor(namespace: Namespace, cabling: Cabling) {
@@ -119,17 +123,19 @@ export class Host {
     return `http://127.0.0.1:${address.port}`;
   }
 
-  async udpSocket(port: number): Promise<UdpSocket> {
-    return (await this.#ask({ type: 'udp', port })) as UdpSocket;
+  /** Port 0: any. */
+  async udpSocket(port: number = 0): Promise<UdpSocket> {
+    return this.#handOut((await this.#ask({ type: 'udp', port })) as UdpSocket);
   }
 
   async listen(port: number): Promise<Server> {
-    return (await this.#ask({ type: 'listen', port })) as Server;
+    const server = this.#handOut((await this.#ask({ type: 'listen', port })) as Server);
+    return server.on('connection', (socket) => this.#handOut(socket));
   }
 
   /** Rejects with the system's code, e.g. ETIMEDOUT. */
   async connect(host: string, port: number): Promise<Socket> {
-    return (await this.#ask({ type: 'connect', host, port })) as Socket;
+    return this.#handOut((await this.#ask({ type: 'connect', host, port })) as Socket);
   }
 
   /** TCP connections that were opened from within the namespace of a process of this host. */
@@ -142,6 +148,7 @@ export class Host {
 
   /** Idempotent. Nodes are ended by those who started them, before this. */
   async remove(): Promise<void> {
+    this.#handedOut.forEach(closeHandle);
     await Promise.all(this.#programs.splice(0).map(end));
     await this.#agent?.end();
     await this.namespace.remove();
@@ -153,6 +160,13 @@ export class Host {
     if (gateway !== undefined) await this.namespace.ip('route', 'replace', 'default', 'via', gateway);
     // mDNS; on a real host the default route covers it.
     else await this.namespace.ip('route', 'replace', '224.0.0.0/4', 'dev', DEVICE);
+  }
+
+  /** Until the host is removed: a connection to what is gone by then would never end, and neither would the test's process. */
+  #handOut<T extends Handle>(handle: T): T {
+    this.#handedOut.add(handle);
+    handle.once('close', () => this.#handedOut.delete(handle));
+    return handle;
   }
 
   async #ask(task: AgentTask, handle?: Server): Promise<unknown> {
@@ -195,6 +209,11 @@ class Agent {
   async end(): Promise<void> {
     return end(this.#child);
   }
+}
+
+function closeHandle(handle: Handle): void {
+  if ('destroy' in handle) handle.destroy();
+  else handle.close();
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -22,7 +22,6 @@ const STAYS_OUT_MS = 300;
 describe('the laboratory', function () {
   this.timeout(20_000);
   let internet: Internet | undefined;
-  const sockets: Socket[] = [];
   let noWire: string | undefined;
 
   before(async function () {
@@ -35,22 +34,15 @@ describe('the laboratory', function () {
     internet = await createInternet({ impairable: noWire === undefined });
     for (const host of [internet.relay, internet.relay2]) {
       // eslint-disable-next-line no-await-in-loop
-      const echo = await open(host, ECHO_PORT);
+      const echo = await host.udpSocket(ECHO_PORT);
       echo.on('message', (bytes, { address, port }) =>
         echo.send(bytes.toString() === '?' ? `${address}:${port}` : bytes, port, address),
       );
     }
   });
   after(async () => {
-    for (const socket of sockets) socket.close();
     await internet?.remove();
   });
-
-  async function open(host: Host, port: number = 0): Promise<Socket> {
-    const socket = await host.udpSocket(port);
-    sockets.push(socket);
-    return socket;
-  }
 
   it('lets a home call out and nobody in', async () => {
     const { a, relay } = the(internet);
@@ -79,7 +71,7 @@ describe('the laboratory', function () {
     it(`${keeps ? 'keeps' : 'changes'} the port of a socket from one destination to the next where the NAT is ${nat}`, async () => {
       const { a, relay, relay2 } = the(internet);
       await a.router.setRules({ nat });
-      const socket = await open(a.host);
+      const socket = await a.host.udpSocket();
       const [first, second] = [await seenBy(socket, relay), await seenBy(socket, relay2)];
       assert.ok(first?.startsWith(`${a.router.address}:`), `seen as ${first}`);
       assert.equal(first === second, keeps, `${first} and ${second}`);
@@ -94,7 +86,7 @@ describe('the laboratory', function () {
     it(`${punched ? 'can' : 'cannot'} be punched through when home b has a NAT that is ${nat}`, async () => {
       const { a, b, relay } = the(internet);
       await the(internet).setNats({ nat: 'endpoint-independent' }, { nat });
-      const ends = [await open(a.host), await open(b.host)] as const;
+      const ends = [await a.host.udpSocket(), await b.host.udpSocket()] as const;
       const seen = await Promise.all(ends.map(async (socket) => seenBy(socket, relay)));
       const [toA, toB] = seen.map((text) => /^(.*):(\d+)$/.exec(text ?? ''));
       const arrived = [
@@ -116,7 +108,7 @@ describe('the laboratory', function () {
 
   it('carries TCP and no UDP where UDP is shut off, and both again afterwards', async () => {
     const { a, relay } = the(internet);
-    const socket = await open(a.host);
+    const socket = await a.host.udpSocket();
     await a.router.setRules({ nat: 'endpoint-independent', udp: false });
     assert.equal(await seenBy(socket, relay, STAYS_OUT_MS), undefined);
     const server = await relay.listen(TCP_PORT);
@@ -134,7 +126,7 @@ describe('the laboratory', function () {
     const { b, relay, wire } = the(internet);
     assert.ok(wire);
     await b.router.setRules({ nat: 'endpoint-independent' });
-    const socket = await open(b.host);
+    const socket = await b.host.udpSocket();
     const good = await echoes(socket, relay, 200);
     await wire.impair({ lossRatio: 0.1, delayMs: 20, jitterMs: 100 });
     const bad = await echoes(socket, relay, 400);
