@@ -1,6 +1,6 @@
 /**
  * Two arms of the engine's benchmark: our engine port with its real child, and the yardstick in a process of its own.
- * Both take the same prompts; ours packs them into the model's chat template, which costs a few tokens more. Source: ours.
+ * Ours packs prompts into the model's chat template, and gets them shorter by as many tokens, so that both read as many. Source: ours.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -32,23 +32,30 @@ export interface OurEvents {
   readonly grantedTokens?: number;
   onTokens(count: number): void;
   onProgress?(done: number): void;
-  onEnd?(): void;
+  onEnd?(promptTokens: number): void;
 }
 
 export async function openOurs({ stored, slots, contextTokens, threads }: ArmOptions): Promise<OurArm> {
   const engine = new LlamaEngine({ models: [stored], slots, contextTokens, maxThreads: threads });
   const loaded = await engine.ready(stored.model);
   if (loaded?.state !== 'ready') throw new Error(`the model did not load: ${loaded?.problem ?? ''}`);
+  let templateTokens = 0;
   const start = (prompt: string, on: OurEvents): EngineRun => {
-    const run = engine.start(jobOf(stored, prompt, on.tokens), (event) => {
-      if (event.type === 'tokens') on.onTokens(event.tokens);
-      if (event.type === 'progress') on.onProgress?.(event.promptTokensDone);
-      if (event.type === 'ended') on.onEnd?.();
-      if (event.type === 'failed') throw new Error(event.failure.message);
-    });
+    const run = engine.start(
+      jobOf(stored, prompt.slice(0, Math.max(1, prompt.length - templateTokens)), on.tokens),
+      (event) => {
+        if (event.type === 'tokens') on.onTokens(event.tokens);
+        if (event.type === 'progress') on.onProgress?.(event.promptTokensDone);
+        if (event.type === 'ended') on.onEnd?.(event.usage.promptTokens);
+        if (event.type === 'failed') throw new Error(event.failure.message);
+      },
+    );
     run.grant(on.grantedTokens ?? on.tokens);
     return run;
   };
+  templateTokens = await new Promise<number>((resolve) => {
+    start('a', { tokens: 1, onTokens: () => undefined, onEnd: (promptTokens) => resolve(promptTokens - 1) });
+  });
   return {
     name: 'ours',
     start,

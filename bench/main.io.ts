@@ -1,35 +1,33 @@
 /**
- * Runs one benchmark: `npm run bench -- NAME` starts `bench/NAME.bench.io.ts` in a process of its own, with the rest of
- * the arguments, and ends with its exit code. Without a name it lists them; a name that does not exist ends with exit
+ * Runs one benchmark: `npm run bench -- NAME` becomes `bench/NAME.bench.io.ts` with the rest of the arguments. Without a name it lists them; a name that does not exist ends with exit
  * code 2 and the nearest one that does. Source: ours.
  */
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const SUFFIX = '.bench.io.ts';
 
-process.exitCode = main(process.argv.slice(2));
+await main(process.argv.slice(2));
 
-function main([name, ...rest]: readonly string[]): number {
+async function main([name, ...rest]: readonly string[]): Promise<void> {
   const names = readdirSync(import.meta.dirname)
     .filter((file) => file.endsWith(SUFFIX))
     .map((file) => file.slice(0, -SUFFIX.length))
     .toSorted();
   if (name === undefined) {
     process.stdout.write(`usage: npm run bench -- NAME\nbenchmarks: ${names.join(', ')}\n`);
-    return 0;
+    return;
   }
   if (!names.includes(name)) {
     const nearest = names.toSorted((left, right) => distance(name, left) - distance(name, right))[0];
     const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
     process.stderr.write(`no benchmark "${name}"${hint}\nbenchmarks: ${names.join(', ')}\n`);
-    return 2;
+    process.exitCode = 2;
+    return;
   }
-  const file = fileURLToPath(new URL(`./${name}${SUFFIX}`, import.meta.url));
-  const result = spawnSync(process.execPath, [file, ...rest], { stdio: 'inherit' });
-  if (result.error !== undefined) throw result.error;
-  return result.status ?? 1;
+  const file = new URL(`./${name}${SUFFIX}`, import.meta.url);
+  process.argv.splice(1, Infinity, fileURLToPath(file), ...rest);
+  await import(file.href);
 }
 
 /** Levenshtein's edit distance, one row at a time. */

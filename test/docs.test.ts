@@ -9,7 +9,8 @@ import { brokenCommand, consoleCommands, type Vocabulary } from './architecture/
 import { documents, readSource } from './architecture/repository.ts';
 import { Command } from 'commander';
 import { COMMANDS as SIMULATIONS } from '../simulations/cli/commands.io.ts';
-import { flagUsage, OPTIONS, type OptionSpec } from '../src/node/config-schema.ts';
+import { OPTIONS, type OptionSpec } from '../src/node/config-schema.ts';
+import { flagUsage } from '../src/node/option-names.ts';
 
 const launcher = fileURLToPath(new URL('../bin/skein.js', import.meta.url));
 

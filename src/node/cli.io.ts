@@ -10,7 +10,8 @@ import { packageRoot } from '../package-root.io.ts';
 import { addKeyCommands } from './cli-keys-commands.io.ts';
 import { addLookCommands } from './cli-look-commands.io.ts';
 import { addTrustCommands, join } from './cli-trust-commands.io.ts';
-import { flagAttribute, flagUsage, OPTION_KEYS, OPTIONS, type OptionSpec } from './config-schema.ts';
+import { OPTION_KEYS, OPTIONS, type OptionSpec } from './config-schema.ts';
+import { flagAttribute, flagUsage } from './option-names.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

@@ -244,6 +244,14 @@ export const OPTIONS: { readonly [Key in keyof NodeOptions]: OptionSpec<NodeOpti
     help: 'longest prompt + answer of one request, where the model could do more',
     source: 'guess: fits most chats and keeps the memory of four slots small',
   },
+  engineKeepMegabytesMax: {
+    toml: 'engine.keep-megabytes-max',
+    flag: '--engine-keep-megabytes-max',
+    kind: { type: 'integer', min: 0, max: 1_048_576 },
+    default: 512,
+    help: 'memory for conversations of one model that had to leave their slot, on Linux; 0 = none is kept',
+    source: 'guess: a few conversations of a usual model; at most an eighth of what is free at the start',
+  },
   engineSandbox: {
     toml: 'engine.sandbox',
     flag: '--sandbox',
@@ -301,28 +309,6 @@ export type OptionKey = keyof NodeOptions;
 
 /** The options in table order. */
 export const OPTION_KEYS: readonly OptionKey[] = Object.keys(OPTIONS).filter(isOptionKey);
-
-/** The attribute under which a flag's value arrives from a parser that camel-cases: `--api-port` -> `apiPort`. */
-export function flagAttribute(spec: OptionSpec): string {
-  return spec.flag.slice(2).replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** The environment variable of an option: `--api-port` -> `SKEIN_API_PORT`. */
-export function environmentName(spec: OptionSpec): string {
-  return `SKEIN_${spec.flag.slice(2).toUpperCase().replaceAll('-', '_')}`;
-}
-
-/** How help shows the flag: `--api-port <number>`, `--no-mdns`. */
-export function flagUsage(spec: OptionSpec): string {
-  if (spec.kind.type === 'boolean') return spec.default === true ? spec.flag.replace('--', '--no-') : spec.flag;
-  return `${spec.flag} <${placeholder(spec.kind)}>`;
-}
-
-function placeholder(kind: OptionKind): string {
-  if (kind.type === 'text' || kind.type === 'list') return kind.form === 'any' ? 'text' : kind.form;
-  if (kind.type === 'integer') return 'number';
-  return kind.type === 'upstreams' ? 'url' : kind.type;
-}
 
 function isOptionKey(key: string): key is OptionKey {
   return Object.hasOwn(OPTIONS, key);

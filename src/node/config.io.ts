@@ -13,7 +13,8 @@ import { errorCode, fileErrorReason } from '../file-error.ts';
 import { makeDirectory } from '../make-directory.io.ts';
 import { keyFilePath } from './key-file.io.ts';
 import { type Config, EXIT_CONFIG, mergeConfig } from './config.ts';
-import { OPTIONS, type OptionKey, environmentName, flagAttribute } from './config-schema.ts';
+import { OPTIONS, type OptionKey } from './config-schema.ts';
+import { environmentName, flagAttribute } from './option-names.ts';
 import type { NodeOptions } from './node-options.ts';
 import { type Paths, resolvePaths } from './paths.ts';
 

@@ -13,10 +13,9 @@ import {
   type OptionKind,
   type OptionSpec,
   UPSTREAM_SLOTS_DEFAULT,
-  environmentName,
-  flagAttribute,
 } from './config-schema.ts';
 import type { NodeOptions } from './node-options.ts';
+import { environmentName, flagAttribute } from './option-names.ts';
 
 /** The exit code of a node that cannot use its settings. Source: spec: EX_CONFIG of sysexits.h. */
 export const EXIT_CONFIG = 78;

@@ -8,7 +8,8 @@ import type { ModelId } from '../ids.ts';
 import { DEFAULT_MODEL_ID } from '../inference/default-model.ts';
 import type { Grammars } from '../inference/answer-format.ts';
 import { EngineSet } from '../inference/engine-set.ts';
-import { LlamaEngine } from '../inference/llama/llama-engine.io.ts';
+import { openKeepDirectory, removeKeepDirectory } from '../inference/llama/keep-directory.io.ts';
+import { LlamaEngine, type LlamaEngineOptions } from '../inference/llama/llama-engine.io.ts';
 import { probeSandbox } from '../inference/llama/sandbox.io.ts';
 import { planSandbox, sandboxText } from '../inference/llama/sandbox.ts';
 import { openModelStore } from '../inference/model-store.io.ts';
@@ -19,6 +20,7 @@ import type { Paths } from './paths.ts';
 
 /** Models up to this size together are loaded at the start, larger ones at their first use. Source: guess: a second of disk. */
 const PRELOAD_BYTES_MAX = 512 * 1024 * 1024;
+const MEGABYTE = 1_000_000;
 
 export interface EnginesOptions {
   readonly options: NodeOptions;
@@ -59,6 +61,7 @@ export async function openEngines({
   const offered = options.defaultModel ? stored : stored.filter(({ model }) => model !== DEFAULT_MODEL_ID);
   const files = plan.type === 'plan' ? offered : offered.map((model) => withProblem(model, plan.reason));
   const layers = plan.type === 'plan' ? plan.layers : [];
+  const keep = await openKeepDirectory(options.engineKeepMegabytesMax * MEGABYTE);
   const told = new Map<ModelId, string | undefined>();
   const tellProblems = (
     models: readonly { readonly model: ModelId; readonly problem?: string | undefined }[],
@@ -72,13 +75,10 @@ export async function openEngines({
   // It may say that something changed before its constructor is through.
   const engines: { llama?: LlamaEngine } = {};
   const llama = new LlamaEngine({
-    models: files,
-    slots: options.engineSlots,
-    contextTokens: options.engineContextTokensMax,
-    ...(options.engineThreads > 0 ? { maxThreads: options.engineThreads } : {}),
+    ...llamaOptions(options, files),
     sandbox: { layers, probe },
+    ...(keep === undefined ? {} : { keep }),
     grammars,
-    preload: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= PRELOAD_BYTES_MAX,
     onModelsChanged: () => {
       tellProblems(engines.llama?.models() ?? []);
       onModelsChanged();
@@ -95,7 +95,18 @@ export async function openEngines({
     sandbox: { layers: sandboxText(layers), ...('problem' in plan ? { problem: plan.problem } : {}) },
     close: async () => {
       await Promise.all([llama.close(), ...upstreams.map(async (upstream) => upstream.close())]);
+      if (keep !== undefined) await removeKeepDirectory(keep);
     },
+  };
+}
+
+function llamaOptions(options: NodeOptions, models: readonly StoredModel[]): LlamaEngineOptions {
+  return {
+    models,
+    slots: options.engineSlots,
+    contextTokens: options.engineContextTokensMax,
+    ...(options.engineThreads > 0 ? { maxThreads: options.engineThreads } : {}),
+    preload: models.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= PRELOAD_BYTES_MAX,
   };
 }
 

@@ -6,6 +6,7 @@
  */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isRunning } from '../is-running.io.ts';
 import { replaceFile } from '../state-file.io.ts';
 
 /** Source: guess: a node on this machine answers in a few milliseconds. */
@@ -23,6 +24,7 @@ export interface NodeFile {
 export async function readNodeFile(stateDirectory: string): Promise<NodeFile | undefined> {
   try {
     const file: unknown = JSON.parse(await readFile(pathIn(stateDirectory), 'utf8'));
+    // A node that was killed left its file behind.
     return isNodeFile(file) && isRunning(file.pid) ? file : undefined;
   } catch {
     // No file, or half of one: no node of ours runs here.
@@ -63,15 +65,4 @@ function isNodeFile(file: unknown): file is NodeFile {
     'addresses' in file &&
     Array.isArray(file.addresses)
   );
-}
-
-/** A node that was killed left its file behind. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // It runs, and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }

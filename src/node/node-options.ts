@@ -50,6 +50,7 @@ export interface NodeOptions {
   readonly engineThreads: number;
   readonly engineSlots: number;
   readonly engineContextTokensMax: number;
+  readonly engineKeepMegabytesMax: number;
   readonly engineSandbox: SandboxMode;
   readonly tokensPerSecondMax: number;
   readonly upstreams: readonly UpstreamOptions[];

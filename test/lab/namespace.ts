@@ -6,6 +6,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { isRunning } from '../../src/is-running.io.ts';
 
 const run = promisify(execFile);
 const PREFIX = 'skein-lab-';
@@ -112,14 +113,6 @@ async function removeNamespace(name: string): Promise<void> {
 async function namespaces(): Promise<readonly string[]> {
   const { stdout } = await run('ip', ['netns', 'list'], { timeout: COMMAND_MS_MAX }).catch(() => ({ stdout: '' })); // no `ip`: nothing was made
   return stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 function firstLine(error: unknown): string {

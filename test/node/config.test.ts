@@ -8,14 +8,8 @@ import {
   isLoopbackHost,
   mergeConfig,
 } from '../../src/node/config.ts';
-import {
-  environmentName,
-  flagAttribute,
-  flagUsage,
-  OPTION_KEYS,
-  OPTIONS,
-  type OptionSpec,
-} from '../../src/node/config-schema.ts';
+import { OPTION_KEYS, OPTIONS, type OptionSpec } from '../../src/node/config-schema.ts';
+import { environmentName, flagAttribute, flagUsage } from '../../src/node/option-names.ts';
 
 const FILE = '/home/ada/.config/skein/config.toml';
 

@@ -16,7 +16,7 @@ import {
 import { type SandboxedChild, startSandboxed } from './sandbox.io.ts';
 
 export interface ChildLinkOptions {
-  readonly sandbox: Pick<SandboxedChild, 'layers' | 'probe' | 'files' | 'memoryBytesMax'>;
+  readonly sandbox: Pick<SandboxedChild, 'layers' | 'probe' | 'files' | 'writable' | 'memoryBytesMax'>;
   readonly onMessage: (message: ChildMessage) => void;
   /** Once; nothing comes after it. */
   readonly onDeath: (detail: string) => void;

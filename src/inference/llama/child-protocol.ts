@@ -6,6 +6,12 @@
  */
 import type { ChatMessage, FinishReason, Resume, Sampling, Task, Usage } from '../engine.ts';
 
+/** Where conversations are kept that have no slot; of one model, for one process after the other. */
+export interface KeepDirectory {
+  readonly directory: string;
+  readonly bytesMax: number;
+}
+
 export interface LoadCommand {
   readonly type: 'load';
   readonly path: string;
@@ -14,6 +20,8 @@ export interface LoadCommand {
   readonly slots: number;
   /** Absent = all physical cores but one. */
   readonly threads?: number;
+  /** Absent = nothing is kept. */
+  readonly keep?: KeepDirectory;
 }
 
 export interface StartCommand {
@@ -35,7 +43,9 @@ export type ParentMessage =
   | LoadCommand
   | StartCommand
   | { readonly type: 'grant'; readonly runId: number; readonly tokens: number }
-  | { readonly type: 'cancel'; readonly runId: number };
+  | { readonly type: 'cancel'; readonly runId: number }
+  /** Your process will be ended: keep what is in your free slots, and say so. */
+  | { readonly type: 'leave' };
 
 /** What the child is at while it loads; the parent allows each its time. */
 export type LoadPhase = 'engine' | 'weights' | 'template' | 'context';
@@ -48,6 +58,8 @@ export type ChildMessage =
   | { readonly type: 'alive' }
   | { readonly type: 'phase'; readonly phase: LoadPhase }
   | { readonly type: 'ready'; readonly contextTokens: number; readonly slots: number }
+  /** The answer to `leave`. */
+  | { readonly type: 'left' }
   | { readonly type: 'load-failed'; readonly reason: LoadFailure; readonly detail: string }
   | {
       readonly type: 'progress';
@@ -117,6 +129,8 @@ function parseMessage(item: Readonly<Record<string, unknown>>): ChildMessage | u
   switch (item['type']) {
     case 'alive':
       return { type: 'alive' };
+    case 'left':
+      return { type: 'left' };
     case 'phase': {
       const phase = PHASES.find((known) => known === item['phase']);
       return phase === undefined ? undefined : { type: 'phase', phase };

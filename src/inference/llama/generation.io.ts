@@ -107,14 +107,16 @@ export class Generation {
 
   async #generate(): Promise<GenerationEnd | undefined> {
     const { sequence, loaded, credit, seat, batching } = this.#options;
-    const last = this.#tokens.at(-1);
-    if (last === undefined) throw new Error('the prompt is empty');
-    const answer = sequence.evaluate([last], this.#samplingOptions());
+    const rest = this.#tokens.slice(sequence.nextTokenIndex);
+    if (rest.length === 0) throw new Error('the prompt is empty');
+    const answer = sequence.evaluate(rest, this.#samplingOptions());
+    let asks: 'prompt' | 'answer' = rest.length > 1 ? 'prompt' : 'answer';
     try {
       for (;;) {
         // Tokens come one after the other.
         // eslint-disable-next-line no-await-in-loop
-        await seat.ask('answer');
+        await seat.ask(asks);
+        asks = 'answer';
         // eslint-disable-next-line no-await-in-loop
         const { value, done } = await answer.next();
         batching.measure();
@@ -141,7 +143,7 @@ export class Generation {
     return this.#position >= this.#lengthMax ? 'length' : undefined;
   }
 
-  /** All but the last token, whose evaluation is the first that gives a new one. False when it was cancelled. */
+  /** All but the last chunk, whose evaluation is the first that gives a new token. False when it was cancelled. */
   async #evaluatePrompt(): Promise<boolean> {
     const { sequence, prompt, credit, seat, batching } = this.#options;
     const before = this.#tokens.slice(0, -1);
@@ -150,7 +152,7 @@ export class Generation {
     this.#cachedTokens = Math.min(done, prompt.length);
     this.#foundTokens = done;
     this.#reportProgress(done);
-    while (done < before.length && !credit.closed) {
+    while (before.length - done >= batching.promptTokens && !credit.closed) {
       // Chunk after chunk, so that a cancel and other runs get their turn.
       // eslint-disable-next-line no-await-in-loop
       await seat.ask('prompt');

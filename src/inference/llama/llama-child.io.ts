@@ -1,6 +1,6 @@
 /**
  * The process that runs one model. It obeys its parent over the IPC channel and talks to nobody else: `load` once, then
- * `start`, `grant` and `cancel` of runs. It says `alive` every second, sends its messages once per turn of the event loop,
+ * `start`, `grant` and `cancel` of runs, and perhaps `leave` before its end. It says `alive` every second, sends its messages once per turn of the event loop,
  * and ends with its parent. Whatever happens to it (an assertion in native code, a template that never returns) happens to
  * it alone. Signals of the terminal go to every process of the group, so it ignores them: the parent decides when it ends.
  */
@@ -15,6 +15,7 @@ import { Outbox } from './outbox.io.ts';
 import { createPrompt, resumedTokens } from './prompt.io.ts';
 import { canScore } from './scores.io.ts';
 import { Slots } from './slots.io.ts';
+import type { StateFiles } from './state-files.io.ts';
 
 /** Source: guess, six of them fit into the parent's patience. */
 const ALIVE_INTERVAL_MS = 1_000;
@@ -25,7 +26,13 @@ const outbox = new Outbox((messages) => {
 });
 const credits = new Map<number, Credit>();
 let serving:
-  | { readonly loaded: LoadedModel; readonly slots: Slots; readonly grammars: GrammarStates; readonly lists: Lists }
+  | {
+      readonly loaded: LoadedModel;
+      readonly slots: Slots;
+      readonly grammars: GrammarStates;
+      readonly lists: Lists;
+      readonly states: StateFiles | undefined;
+    }
   | undefined;
 
 process.on('disconnect', endProcess);
@@ -60,19 +67,24 @@ function obey(message: ParentMessage): void {
       return;
     case 'cancel':
       credits.get(message.runId)?.close();
+      return;
+    case 'leave':
+      void leave();
   }
 }
 
 async function load(command: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
   try {
     const { loadModel } = await import('./loaded-model.io.ts');
-    const { GrammarStates: States } = await import('./grammar-state.io.ts');
+    const { GrammarStates } = await import('./grammar-state.io.ts');
+    const { StateFiles: States } = await import('./state-files.io.ts');
     const loaded = await loadModel(command, async (phase) => announce({ type: 'phase', phase }));
     serving = {
       loaded,
       slots: new Slots(loaded.sequences),
-      grammars: new States(loaded.model),
+      grammars: new GrammarStates(loaded.model),
       lists: new Lists(loaded),
+      states: command.keep === undefined ? undefined : await States.open(command.keep, loaded),
     };
     outbox.push({ type: 'ready', contextTokens: loaded.contextTokens, slots: loaded.sequences.length });
   } catch (error) {
@@ -86,6 +98,15 @@ async function announce(message: ChildMessage): Promise<void> {
   await new Promise<void>((resolve) => {
     process.send?.([message], () => resolve());
   });
+}
+
+/** Never rejects: what could not be kept is read again by the next process. */
+async function leave(): Promise<void> {
+  try {
+    if (serving !== undefined) await serving.states?.leave(serving.slots.free);
+  } finally {
+    outbox.push({ type: 'left' });
+  }
 }
 
 /** Never rejects: what goes wrong is the run's failure. */
@@ -106,7 +127,7 @@ async function start(command: StartCommand): Promise<void> {
 async function answer(command: StartCommand, credit: Credit): Promise<ChildMessage> {
   const { runId } = command;
   if (serving === undefined) throw new Error('no model is loaded');
-  const { loaded, slots, grammars, lists } = serving;
+  const { loaded, slots, grammars, lists, states } = serving;
   const { batching } = loaded;
   const { task } = command;
   if (isList(task)) return lists.run({ command, task, credit, report: (message) => outbox.push(message) });
@@ -115,10 +136,12 @@ async function answer(command: StartCommand, credit: Credit): Promise<ChildMessa
   const prompt = createPrompt(loaded, command);
   if (prompt.type === 'too-long')
     return { type: 'too-long', runId, promptTokens: prompt.promptTokens, contextTokens: loaded.contextTokens };
-  const sequence = slots.take(prompt.tokens);
+  const resumed = resumedTokens(loaded, command.resume);
+  const tokens = [...prompt.tokens, ...resumed];
+  const sequence = slots.take(tokens, states?.foundTokens(tokens));
   if (sequence === undefined) throw new Error('no slot is free');
   try {
-    const resumed = resumedTokens(loaded, command.resume);
+    await states?.exchange(sequence, tokens);
     const generation = new Generation({
       loaded,
       sequence,

@@ -10,7 +10,10 @@ import { Grammars } from '../answer-format.ts';
 import type { Job, Engine, EngineEvent, EngineModel, EngineRun } from '../engine.ts';
 import { startSettled } from '../settled-run.ts';
 import type { StoredModel } from '../stored-model.ts';
-import { ModelHost, type Sandbox } from './model-host.io.ts';
+import type { KeepDirectory } from './child-protocol.ts';
+import type { Sandbox } from './child-start.io.ts';
+import { subdirectory } from './keep-directory.io.ts';
+import { ModelHost } from './model-host.io.ts';
 import { prepareJob } from './run-command.ts';
 
 export interface LlamaEngineOptions {
@@ -25,6 +28,8 @@ export interface LlamaEngineOptions {
   readonly preload?: boolean;
   /** `models()` says something new. */
   readonly onModelsChanged?: () => void;
+  /** Where conversations are kept that have no slot, and how many bytes for each model; absent = nowhere. */
+  readonly keep?: KeepDirectory;
   /** Around every child; absent = none. */
   readonly sandbox?: Sandbox;
   /** What came of the clients' schemas; absent = its own. */
@@ -40,10 +45,10 @@ export class LlamaEngine implements Engine, AsyncDisposable {
   #closed = false;
 
   constructor(options: LlamaEngineOptions) {
-    const { slots = 4, contextTokens = 8_192, maxThreads, watchTickMs, sandbox } = options;
+    const { slots = 4, contextTokens = 8_192, maxThreads, watchTickMs, sandbox, keep } = options;
     this.#grammars = options.grammars ?? new Grammars();
     this.#hosts = new Map(
-      options.models.map((stored) => [
+      options.models.map((stored, index) => [
         stored.model,
         new ModelHost({
           stored,
@@ -52,8 +57,9 @@ export class LlamaEngine implements Engine, AsyncDisposable {
           ...(maxThreads === undefined ? {} : { threads: maxThreads }),
           ...(watchTickMs === undefined ? {} : { watchTickMs }),
           ...(sandbox === undefined ? {} : { sandbox }),
+          ...(keep === undefined ? {} : { keep: subdirectory(keep, `${index}`) }),
           onChanged: () => options.onModelsChanged?.(),
-          makeRoom: async () => this.#makeRoom(),
+          makeRoom: async () => this.#makeRoom(stored.model),
         }),
       ]),
     );
@@ -94,17 +100,28 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     await this.close();
   }
 
-  /** Ends the process of the model that nobody has used for longest. What runs is never ended for another. */
-  async #makeRoom(): Promise<boolean> {
+  /** Ends the process of the model that nobody has used for longest. What runs is never ended for another. What models keep
+   *  that were unloaded earlier takes memory too, and goes. True when there is more room now. */
+  async #makeRoom(model: ModelId): Promise<boolean> {
     const idle = [...this.#hosts.values()]
       .flatMap((host) => (host.idleSinceMs === undefined ? [] : [{ host, idleSinceMs: host.idleSinceMs }]))
       .toSorted((left, right) => left.idleSinceMs - right.idleSinceMs);
     for (const { host } of idle) {
       // One is enough to try again.
       // eslint-disable-next-line no-await-in-loop
-      if (await host.unload()) return true;
+      if (await host.unload()) {
+        await this.#forgetAllBut([model, host.model.model]);
+        return true;
+      }
     }
-    return false;
+    return this.#forgetAllBut([model]);
+  }
+
+  /** True when there was something. */
+  async #forgetAllBut(models: readonly ModelId[]): Promise<boolean> {
+    const others = [...this.#hosts].filter(([model]) => !models.includes(model));
+    const forgotten = await Promise.all(others.map(async ([, host]) => host.forget()));
+    return forgotten.includes(true);
   }
 
   /** Never rejects: what fails is a state of its model. One at a time, so that they do not fight for the disk. */

@@ -5,10 +5,10 @@
  */
 import { type Failure, failure } from '../../errors.ts';
 import type { EngineEvent, EngineModel, EngineRun, ModelState } from '../engine.ts';
-import type { StoredModel } from '../stored-model.ts';
-import { totalmem } from 'node:os';
-import { ChildLink } from './child-link.io.ts';
+import { emptyDirectory } from './keep-directory.io.ts';
+import type { ChildLink } from './child-link.io.ts';
 import type { ChildMessage } from './child-protocol.ts';
+import { type ChildStart, startChild } from './child-start.io.ts';
 import { isLast, ModelRun, type PreparedJob, type RunMessage } from './model-run.ts';
 import {
   diedFailure,
@@ -19,35 +19,21 @@ import {
   quarantineProblem,
 } from './problems.ts';
 import { type RestartAnswer, Restarts } from './restarts.ts';
-import type { SandboxedChild } from './sandbox.io.ts';
 
-export interface ModelHostOptions {
-  readonly stored: StoredModel;
-  readonly slots: number;
-  readonly contextTokens: number;
-  readonly threads?: number;
-  readonly watchTickMs?: number;
-  /** Absent = none. */
-  readonly sandbox?: Sandbox;
+export interface ModelHostOptions extends ChildStart {
   readonly onChanged: () => void;
   /** There was no room: ends the process of another model that nobody uses. False when there is none; absent = never. */
   readonly makeRoom?: () => Promise<boolean>;
 }
 
-/** The layers around a child, and what this machine has for them. */
-export type Sandbox = Pick<SandboxedChild, 'layers' | 'probe'>;
-
-const NO_SANDBOX: Sandbox = { layers: [], probe: {} };
-
 /** Before the first load was measured: a process, then the file. Source: measured (1 s), guess (1 GB/s from disk). */
 const LOAD = { baseMs: 1_000, bytesPerMs: 1_000_000 } as const;
 
-const MEMORY = {
-  /** Node.js, its heap, and the library. Source: measured (0.2 GB), and the bound of the heap. */
-  childBytes: 2 ** 31,
-  /** A model that found no room is offered again after this long. Source: guess: others come and go in minutes. */
-  retryMs: 60_000,
-} as const;
+/** A model that found no room is offered again after this long. Source: guess: others come and go in minutes. */
+const NO_ROOM_RETRY_MS = 60_000;
+
+/** For writing what is in its slots. Source: guess, ten times what a gigabyte takes in memory. */
+const LEAVE_MS_MAX = 5_000;
 
 export class ModelHost {
   readonly #options: ModelHostOptions;
@@ -71,6 +57,7 @@ export class ModelHost {
   #usedAtMs = 0;
   #retryTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
+  #onLeft: (() => void) | undefined;
 
   constructor(options: ModelHostOptions) {
     const { stored } = options;
@@ -104,14 +91,24 @@ export class ModelHost {
     return this.#state === 'ready' && this.#runs.size === 0 ? this.#usedAtMs : undefined;
   }
 
-  /** Ends the process of an idle model, and with it everything it holds in memory; the next request loads it again. */
+  /** Ends the process of an idle model; what was in its slots is kept. The next request loads it again. */
   async unload(): Promise<boolean> {
     const link = this.#link;
     if (link === undefined || this.idleSinceMs === undefined) return false;
+    if (this.#options.keep !== undefined) await this.#leave(link);
+    // Somebody asked meanwhile, or its process died.
+    if (this.#link !== link || this.idleSinceMs === undefined) return false;
     this.#isReleased = true;
     link.kill('another model needs its memory');
     await link.ended();
     return true;
+  }
+
+  /** Gives up the conversations of a model that has no process; false when there are none. */
+  async forget(): Promise<boolean> {
+    const { keep } = this.#options;
+    if (keep === undefined || this.#link !== undefined) return false;
+    return emptyDirectory(keep.directory);
   }
 
   start(job: PreparedJob, on: (event: EngineEvent) => void): EngineRun {
@@ -169,12 +166,6 @@ export class ModelHost {
     return failure('model-not-ready', `${model} rests after its process died`, { retryAfterMs });
   }
 
-  /** A bound against running away, far above what an honest file needs: the weights may be copied while they are arranged for
-   *  the processor, the cache may be large, and the machine's own end of memory comes first. Source: guess. */
-  #memoryBytesMax(): number {
-    return 2 * this.#options.stored.sizeBytes + MEMORY.childBytes + totalmem() / 2;
-  }
-
   #grant(run: ModelRun, tokens: number): void {
     if (!run.open) return;
     run.grant(tokens);
@@ -192,16 +183,12 @@ export class ModelHost {
   #load(): void {
     if (this.#link !== undefined) return;
     clearTimeout(this.#retryTimer);
-    const { stored, slots, contextTokens, threads, watchTickMs, sandbox = NO_SANDBOX } = this.#options;
     this.#loadStartedMs = performance.now();
-    const link = new ChildLink({
-      sandbox: { ...sandbox, files: [stored.path], memoryBytesMax: this.#memoryBytesMax() },
+    const link = startChild(this.#options, {
       onMessage: (message) => this.#accept(link, message),
       onDeath: (detail) => this.#buried(detail),
-      ...(watchTickMs === undefined ? {} : { watchTickMs }),
     });
     this.#link = link;
-    link.send({ type: 'load', path: stored.path, slots, contextTokens, ...(threads === undefined ? {} : { threads }) });
     this.#change('loading');
   }
 
@@ -211,6 +198,9 @@ export class ModelHost {
         for (const run of this.#runs.values()) run.waiting();
         return;
       case 'phase':
+        return;
+      case 'left':
+        this.#onLeft?.();
         return;
       case 'ready':
         this.#begin(link, message);
@@ -262,6 +252,17 @@ export class ModelHost {
     }
   }
 
+  /** Until it has kept what it can, or its time is over, or it is gone. */
+  async #leave(link: ChildLink): Promise<void> {
+    const { promise: left, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => resolve(undefined), LEAVE_MS_MAX);
+    this.#onLeft = () => resolve(undefined);
+    link.send({ type: 'leave' });
+    await Promise.race([left, link.ended()]);
+    clearTimeout(timer);
+    this.#onLeft = undefined;
+  }
+
   #send(link: ChildLink, run: ModelRun): void {
     this.#held.delete(run);
     link.send(run.command);
@@ -295,8 +296,8 @@ export class ModelHost {
     if (isFreed === true) return this.#load();
     this.#problem = problem;
     this.#change('failed');
-    this.#endRuns(failure('model-not-ready', this.#withoutPath(problem), { retryAfterMs: MEMORY.retryMs }));
-    this.#retryTimer = setTimeout(() => this.#change('on-disk'), MEMORY.retryMs);
+    this.#endRuns(failure('model-not-ready', this.#withoutPath(problem), { retryAfterMs: NO_ROOM_RETRY_MS }));
+    this.#retryTimer = setTimeout(() => this.#change('on-disk'), NO_ROOM_RETRY_MS);
     this.#retryTimer.unref();
   }
 
@@ -310,6 +311,8 @@ export class ModelHost {
       if (this.#state === 'ready') this.#change('on-disk');
       return;
     }
+    // What it kept may be why.
+    if (this.#options.keep !== undefined) void emptyDirectory(this.#options.keep.directory);
     if (this.#state === 'failed') return;
     if (!this.#closed) this.#restarts.died(performance.now());
     const answer = this.#restarts.answer(performance.now());

@@ -65,13 +65,15 @@ export interface SandboxedChild {
   readonly nodeOptions: readonly string[];
   /** The files that it serves. */
   readonly files: readonly string[];
+  /** Directories of its own. Absent = it writes nothing. */
+  readonly writable?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly memoryBytesMax: number;
 }
 
 /** A child with an IPC channel, nothing on stdin and stdout, and its last words on stderr. */
 export function startSandboxed(child: SandboxedChild): ChildProcess {
-  const { layers, probe: has, module, nodeOptions, files, environment, memoryBytesMax } = child;
+  const { layers, probe: has, module, nodeOptions, files, writable = [], environment, memoryBytesMax } = child;
   const devices = graphicsDevices();
   const command = {
     layers,
@@ -80,6 +82,7 @@ export function startSandboxed(child: SandboxedChild): ChildProcess {
     nodeArguments: [...nodeOptions, fileURLToPath(module)],
     // Drivers look for their cards in /sys.
     readable: [process.execPath, ...codePaths(), ...files, ...(devices.length > 0 ? ['/sys', '/opt'] : [])],
+    writable,
     devices,
     environment,
     memoryBytesMax,

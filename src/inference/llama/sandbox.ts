@@ -1,7 +1,7 @@
 /**
  * How much of this machine does the process of a model see? As little as can be arranged: on Linux, bubblewrap gives it no
  * network, no files but the engine's and the one model, no rights, and no other processes; seccomp forbids what an
- * engine never needs; `prlimit` bounds its memory; Node's own permissions keep its JavaScript from writing anywhere. What is
+ * engine never needs; `prlimit` bounds its memory; Node's own permissions keep its JavaScript from writing anywhere else than in its own directory, where it has one. What is
  * not there is left out and said (`auto`), or the model is not served (`require`). Pure: the probing is `sandbox.io.ts`.
  * Limits: a model on a graphics card sees the card's devices, and with them its driver; on other systems than Linux only Node's
  * permissions hold, and those do not bind native code.
@@ -53,6 +53,8 @@ export interface SandboxCommand {
   readonly nodeArguments: readonly string[];
   /** Everything that it may read; directories whole. */
   readonly readable: readonly string[];
+  /** Directories in which it may write; none that anybody else uses. */
+  readonly writable: readonly string[];
   /** Devices of graphics cards, and what their drivers read: those that exist. */
   readonly devices: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
@@ -70,8 +72,9 @@ const SYSTEM_FACTS = ['/sys/devices/system', '/sys/fs/cgroup'] as const;
 
 /** The command line that starts the process inside of its layers. */
 export function sandboxCommand(command: SandboxCommand): { readonly file: string; readonly args: readonly string[] } {
-  const { layers, probe, node, nodeArguments } = command;
-  const inner = [...(layers.includes('permission') ? PERMISSIONS : []), ...nodeArguments];
+  const { layers, probe, node, nodeArguments, writable } = command;
+  const permissions = [...PERMISSIONS, ...writable.map((path) => `--allow-fs-write=${path}`)];
+  const inner = [...(layers.includes('permission') ? permissions : []), ...nodeArguments];
   if (!layers.includes('bubblewrap') || probe.bubblewrap === undefined) return { file: node, args: inner };
   const limited =
     layers.includes('prlimit') && probe.prlimit !== undefined
@@ -91,7 +94,7 @@ const PERMISSIONS = [
 ];
 
 function bubblewrapArguments(command: SandboxCommand): readonly string[] {
-  const { layers, readable, devices, environment, channelFd, filterFd } = command;
+  const { layers, readable, writable, devices, environment, channelFd, filterFd } = command;
   return [
     '--unshare-all',
     '--die-with-parent',
@@ -108,6 +111,7 @@ function bubblewrapArguments(command: SandboxCommand): readonly string[] {
     '/tmp',
     ...devices.flatMap((path) => ['--dev-bind-try', path, path]),
     ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...writable.flatMap((path) => ['--bind', path, path]),
     '--chdir',
     '/tmp',
     ...Object.entries({ ...environment, HOME: '/tmp', TMPDIR: '/tmp' }).flatMap(([name, value]) => [

@@ -16,17 +16,22 @@ export class Slots {
     this.#free = new Set(sequences);
   }
 
-  /** Undefined when none is free. */
-  take(prompt: readonly Token[]): LlamaContextSequence | undefined {
-    const free = this.#order.filter((sequence) => this.#free.has(sequence));
+  get free(): readonly LlamaContextSequence[] {
+    return this.#order.filter((sequence) => this.#free.has(sequence));
+  }
+
+  /** Undefined when none is free. `keptTokens` of the prompt are in a file. */
+  take(prompt: readonly Token[], keptTokens = 0): LlamaContextSequence | undefined {
     const index = chooseSlot(
-      free.map((sequence) => ({
+      this.#order.map((sequence) => ({
+        isFree: this.#free.has(sequence),
         cachedTokens: sequence.nextTokenIndex,
-        sharedTokens: sequence.compareContextTokens([...prompt]).firstDifferentIndex,
+        sharedTokens: this.#free.has(sequence) ? sharedBeginning(sequence, prompt) : 0,
         usedAt: this.#usedAt.get(sequence) ?? 0,
       })),
+      keptTokens,
     );
-    const chosen = index === undefined ? undefined : free[index];
+    const chosen = index === undefined ? undefined : this.#order[index];
     if (chosen !== undefined) this.#free.delete(chosen);
     return chosen;
   }
@@ -36,4 +41,8 @@ export class Slots {
     this.#usedAt.set(sequence, this.#uses);
     this.#free.add(sequence);
   }
+}
+
+function sharedBeginning(sequence: LlamaContextSequence, prompt: readonly Token[]): number {
+  return sequence.compareContextTokens([...prompt]).firstDifferentIndex;
 }

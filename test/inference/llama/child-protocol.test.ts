@@ -10,6 +10,7 @@ import {
 const usage = { promptTokens: 3, completionTokens: 2, cachedTokens: 1 };
 const VALID: readonly ChildMessage[] = [
   { type: 'alive' },
+  { type: 'left' },
   { type: 'phase', phase: 'template' },
   { type: 'ready', contextTokens: 1, slots: 256 },
   { type: 'load-failed', reason: 'memory', detail: 'x' },

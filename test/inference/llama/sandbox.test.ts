@@ -8,6 +8,7 @@ const COMMAND = {
   node: '/opt/node',
   nodeArguments: ['--max-old-space-size=64', '/app/src/child.ts'],
   readable: ['/opt/node', '/app/src', '/models/tiny.gguf'],
+  writable: [],
   devices: [],
   environment: { LANG: 'C' },
   memoryBytesMax: 1_000,

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { chooseSlot, type SlotState } from '../../../src/inference/llama/slot-choice.ts';
 
-const EMPTY: SlotState = { cachedTokens: 0, sharedTokens: 0, usedAt: 0 };
+const EMPTY: SlotState = { isFree: true, cachedTokens: 0, sharedTokens: 0, usedAt: 0 };
+
+/** It answers. */
+const TAKEN: SlotState = { isFree: false, cachedTokens: 900, sharedTokens: 0, usedAt: 9 };
 
 describe('the choice of a slot', () => {
   for (const { name, slots, expected } of [
@@ -36,6 +39,24 @@ describe('the choice of a slot', () => {
     it(name, () => assert.equal(chooseSlot(slots), expected));
   }
 
+  for (const { name, slots, expected } of [
+    { name: 'none where all answer', slots: [TAKEN, TAKEN], expected: undefined },
+    { name: 'a neighbour of one that answers', slots: [EMPTY, EMPTY, TAKEN], expected: 1 },
+    { name: 'the gap between two', slots: [EMPTY, TAKEN, EMPTY, TAKEN], expected: 2 },
+    { name: 'a neighbour that loses little', slots: [EMPTY, held(400, 0, 1), TAKEN], expected: 1 },
+    { name: 'an empty one far away where much would be lost', slots: [EMPTY, held(4_000, 0, 1), TAKEN], expected: 0 },
+    { name: 'a neighbour where little is found far away', slots: [held(300, 200, 1), EMPTY, TAKEN], expected: 1 },
+    { name: 'its own conversation, far away', slots: [held(900, 900, 1), EMPTY, TAKEN], expected: 0 },
+  ])
+    it(`is ${name}, of slots that answer together`, () => assert.equal(chooseSlot(slots), expected));
+
+  for (const { name, slots, kept, expected } of [
+    { name: 'the one that loses least', slots: [held(4_000, 30, 2), held(300, 0, 1)], kept: 2_000, expected: 1 },
+    { name: 'an empty one', slots: [held(300, 100, 1), EMPTY], kept: 2_000, expected: 1 },
+    { name: 'the one that has nearly as much', slots: [EMPTY, held(2_000, 2_000, 1)], kept: 2_255, expected: 1 },
+  ])
+    it(`is ${name} where a file has much of the prompt`, () => assert.equal(chooseSlot(slots, kept), expected));
+
   it('passes over no older slot that finds more and loses no more', () => {
     const state = fc.record({ cached: fc.nat(5_000), part: fc.double({ min: 0, max: 1, noNaN: true }) });
     fc.assert(
@@ -53,7 +74,7 @@ describe('the choice of a slot', () => {
 });
 
 function held(cachedTokens: number, sharedTokens: number, usedAt: number): SlotState {
-  return { cachedTokens, sharedTokens, usedAt };
+  return { isFree: true, cachedTokens, sharedTokens, usedAt };
 }
 
 function lost({ cachedTokens, sharedTokens }: SlotState): number {
