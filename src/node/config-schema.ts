@@ -248,8 +248,8 @@ export const OPTIONS: { readonly [Key in keyof NodeOptions]: OptionSpec<NodeOpti
     toml: 'engine.keep-megabytes-max',
     flag: '--engine-keep-megabytes-max',
     kind: { type: 'integer', min: 0, max: 1_048_576 },
-    default: 512,
-    help: 'memory for conversations of one model that had to leave their slot, on Linux; 0 = none is kept',
+    default: 1_024,
+    help: 'memory for conversations that had to leave their slot, of all models, on Linux; 0 = none is kept',
     source: 'guess: a few conversations of a usual model; at most an eighth of what is free at the start',
   },
   engineSandbox: {

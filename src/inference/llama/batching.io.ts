@@ -53,6 +53,11 @@ export class Batching {
     }
   }
 
+  /** Somebody asks for tokens, or will at once. */
+  get busy(): boolean {
+    return this.#asking.size > 0;
+  }
+
   /** Somebody works on the caches. */
   get paused(): boolean {
     return this.#alone > 0;

@@ -36,6 +36,8 @@ const SILENT_TICKS_MAX: Readonly<Record<LoadPhase | 'serving', number>> = {
 
 /** Enough for a vocabulary of 256,000 in JavaScript; a template that eats memory ends here. Source: guess. */
 const CHILD_HEAP_MEGABYTES = 1_024;
+/** For writing what is in its slots. Source: guess: a gigabyte is written and hashed in three seconds (measured in parts). */
+const LEAVE_MS_MAX = 5_000;
 const LAST_WORDS_LENGTH_MAX = 2_000;
 /** How long after its end its last words may come. Source: guess. */
 const LAST_WORDS_MS_MAX = 200;
@@ -55,6 +57,7 @@ export class ChildLink {
   #lastWords = '';
   #dead = false;
   #onDead: (() => void)[] = [];
+  #onLeft: (() => void) | undefined;
 
   constructor(options: ChildLinkOptions) {
     this.#options = options;
@@ -99,6 +102,16 @@ export class ChildLink {
     this.#child.kill('SIGKILL');
   }
 
+  /** Until it has kept what it can, or its time is over, or it is gone. */
+  async leave(): Promise<void> {
+    const { promise: left, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => resolve(undefined), LEAVE_MS_MAX);
+    this.#onLeft = () => resolve(undefined);
+    this.send({ type: 'leave' });
+    await Promise.race([left, this.ended()]);
+    clearTimeout(timer);
+  }
+
   /** When the process is gone. */
   async ended(): Promise<void> {
     if (this.#dead) return;
@@ -118,6 +131,7 @@ export class ChildLink {
     for (const message of messages) {
       if (message.type === 'phase') this.#phase = message.phase;
       if (message.type === 'ready') this.#phase = 'serving';
+      if (message.type === 'left') this.#onLeft?.();
       this.#options.onMessage(message);
     }
   }

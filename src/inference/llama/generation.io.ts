@@ -44,6 +44,8 @@ export interface GenerationEnd {
   readonly usage: Usage;
 }
 
+type Tokens = ReturnType<LlamaContextSequence['evaluate']>;
+
 /** A token of the answer, and how likely it was where that is asked for. */
 interface Made {
   readonly tokenId: Token;
@@ -106,7 +108,7 @@ export class Generation {
   }
 
   async #generate(): Promise<GenerationEnd | undefined> {
-    const { sequence, loaded, credit, seat, batching } = this.#options;
+    const { sequence, loaded, credit, seat } = this.#options;
     const rest = this.#tokens.slice(sequence.nextTokenIndex);
     if (rest.length === 0) throw new Error('the prompt is empty');
     const answer = sequence.evaluate(rest, this.#samplingOptions());
@@ -115,12 +117,10 @@ export class Generation {
       for (;;) {
         // Tokens come one after the other.
         // eslint-disable-next-line no-await-in-loop
-        await seat.ask(asks);
+        const next = await this.#next(answer, asks);
+        if (next === undefined) return undefined;
         asks = 'answer';
-        // eslint-disable-next-line no-await-in-loop
-        const { value, done } = await answer.next();
-        batching.measure();
-        if (credit.closed) return undefined;
+        const { value, done } = next;
         const ended = done === true || loaded.stopTokens.has(value);
         this.#letWithheldLeave(ended ? this.#flush() : '');
         if (ended) return this.#end('stop');
@@ -135,6 +135,16 @@ export class Generation {
     } finally {
       await answer.return();
     }
+  }
+
+  /** Undefined when it was cancelled. */
+  async #next(answer: Tokens, asks: 'prompt' | 'answer'): Promise<IteratorResult<Token, void> | undefined> {
+    const { credit, seat, batching } = this.#options;
+    await seat.ask(asks);
+    if (credit.closed) return undefined;
+    const next = await answer.next();
+    batching.measure();
+    return credit.closed ? undefined : next;
   }
 
   /** A resumed answer may be complete already. What was owed then has no token to leave with, and stays out. */
@@ -152,11 +162,13 @@ export class Generation {
     this.#cachedTokens = Math.min(done, prompt.length);
     this.#foundTokens = done;
     this.#reportProgress(done);
-    while (before.length - done >= batching.promptTokens && !credit.closed) {
+    while (done < before.length) {
       // Chunk after chunk, so that a cancel and other runs get their turn.
       // eslint-disable-next-line no-await-in-loop
       await seat.ask('prompt');
-      const chunk = before.slice(done, done + batching.promptTokens);
+      const { promptTokens } = batching;
+      if (credit.closed || before.length - done < promptTokens) break;
+      const chunk = before.slice(done, done + promptTokens);
       // eslint-disable-next-line no-await-in-loop
       await sequence.evaluateWithoutGeneratingNewTokens(chunk, { evaluationPriority: seat.priority });
       batching.measure();

@@ -6,12 +6,8 @@
  */
 import { KEPT_TOKENS_MIN } from './slot-choice.ts';
 
-export const KEPT_STATES = {
-  /** In one file. Source: measured: about 1 ms for a megabyte, for which the answers beside it pause; 150 ms are too much. */
-  stateBytesMax: 2 ** 27,
-  /** Source: guess, far more than fit. */
-  statesMax: 64,
-} as const;
+/** Source: guess, far more than fit. */
+export const KEPT_STATES_MAX = 64;
 
 /** What llama.cpp knew after these tokens, in a file. */
 export interface KeptState {
@@ -61,7 +57,7 @@ export class KeptStates {
 
   /** Whether one of this size is taken at all. */
   takes(sizeBytes: number): boolean {
-    return sizeBytes <= Math.min(KEPT_STATES.stateBytesMax, this.#bytesMax);
+    return sizeBytes <= this.#bytesMax;
   }
 
   /** The states whose files are of no use any more, which may be the new one's. */
@@ -70,15 +66,16 @@ export class KeptStates {
     const isCovered = ({ tokens }: KeptState): boolean => sharedBeginning(tokens, added.tokens) === tokens.length;
     const gone = this.#states.filter(isCovered);
     this.#states = [...this.#states.filter((state) => !isCovered(state)), added];
-    while (this.#states.length > KEPT_STATES.statesMax || this.#sizeBytes > this.#bytesMax) {
+    while (this.#states.length > KEPT_STATES_MAX || this.#sizeBytes > this.#bytesMax) {
       const oldest = this.#states.shift();
       if (oldest !== undefined) gone.push(oldest);
     }
     return gone;
   }
 
+  /** One that went meanwhile does not come back. */
   used(used: KeptState): void {
-    this.#states = [...this.#states.filter((state) => state !== used), used];
+    if (this.#states.includes(used)) this.#states = [...this.#states.filter((state) => state !== used), used];
   }
 
   remove(removed: KeptState): void {
@@ -92,7 +89,7 @@ export class KeptStates {
 
 /** From JSON; undefined where it is not a list of them. */
 export function parseKeptStates(value: unknown): readonly KeptState[] | undefined {
-  if (!Array.isArray(value) || value.length > KEPT_STATES.statesMax) return undefined;
+  if (!Array.isArray(value) || value.length > KEPT_STATES_MAX) return undefined;
   const states = value.map(parseKeptState);
   return states.every((state) => state !== undefined) ? states : undefined;
 }

@@ -102,11 +102,8 @@ async function announce(message: ChildMessage): Promise<void> {
 
 /** Never rejects: what could not be kept is read again by the next process. */
 async function leave(): Promise<void> {
-  try {
-    if (serving !== undefined) await serving.states?.leave(serving.slots.free);
-  } finally {
-    outbox.push({ type: 'left' });
-  }
+  await serving?.states?.leave(serving.slots).catch(() => undefined);
+  outbox.push({ type: 'left' });
 }
 
 /** Never rejects: what goes wrong is the run's failure. */
@@ -141,7 +138,7 @@ async function answer(command: StartCommand, credit: Credit): Promise<ChildMessa
   const sequence = slots.take(tokens, states?.foundTokens(tokens));
   if (sequence === undefined) throw new Error('no slot is free');
   try {
-    await states?.exchange(sequence, tokens);
+    await states?.exchange(sequence, { prompt: tokens, isCancelled: () => credit.closed });
     const generation = new Generation({
       loaded,
       sequence,

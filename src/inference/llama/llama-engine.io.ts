@@ -28,7 +28,7 @@ export interface LlamaEngineOptions {
   readonly preload?: boolean;
   /** `models()` says something new. */
   readonly onModelsChanged?: () => void;
-  /** Where conversations are kept that have no slot, and how many bytes for each model; absent = nowhere. */
+  /** Where conversations are kept that have no slot, and how many bytes of all models; absent = nowhere. */
   readonly keep?: KeepDirectory;
   /** Around every child; absent = none. */
   readonly sandbox?: Sandbox;
@@ -57,7 +57,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
           ...(maxThreads === undefined ? {} : { threads: maxThreads }),
           ...(watchTickMs === undefined ? {} : { watchTickMs }),
           ...(sandbox === undefined ? {} : { sandbox }),
-          ...(keep === undefined ? {} : { keep: subdirectory(keep, `${index}`) }),
+          ...(keep === undefined ? {} : { keep: subdirectory(keep, `${index}`, options.models.length) }),
           onChanged: () => options.onModelsChanged?.(),
           makeRoom: async () => this.#makeRoom(stored.model),
         }),

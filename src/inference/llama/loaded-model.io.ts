@@ -51,7 +51,7 @@ const BATCH_TOKENS = PROMPT_BUDGET.tokensMax;
  *  conversations and for long parts of prompts. Source: measured (x86 with AVX2); others keep the library's choice. */
 export const ATTENTION = process.arch === 'x64' ? { flashAttention: false } : {};
 /** Memory that everything else on the machine keeps. Source: requirement (512 MB). */
-const HEADROOM_BYTES = 536_870_912;
+export const HEADROOM_BYTES = 536_870_912;
 
 /** For finding out what kind of template it is, by some hundred trials. Source: measured (1 s on a busy machine). */
 const TEMPLATE_TRIALS_MS_MAX = 5_000;

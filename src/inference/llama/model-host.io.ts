@@ -32,9 +32,6 @@ const LOAD = { baseMs: 1_000, bytesPerMs: 1_000_000 } as const;
 /** A model that found no room is offered again after this long. Source: guess: others come and go in minutes. */
 const NO_ROOM_RETRY_MS = 60_000;
 
-/** For writing what is in its slots. Source: guess, ten times what a gigabyte takes in memory. */
-const LEAVE_MS_MAX = 5_000;
-
 export class ModelHost {
   readonly #options: ModelHostOptions;
   readonly #restarts = new Restarts();
@@ -57,7 +54,7 @@ export class ModelHost {
   #usedAtMs = 0;
   #retryTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
-  #onLeft: (() => void) | undefined;
+  #unloading: Promise<boolean> | undefined;
 
   constructor(options: ModelHostOptions) {
     const { stored } = options;
@@ -93,21 +90,16 @@ export class ModelHost {
 
   /** Ends the process of an idle model; what was in its slots is kept. The next request loads it again. */
   async unload(): Promise<boolean> {
-    const link = this.#link;
-    if (link === undefined || this.idleSinceMs === undefined) return false;
-    if (this.#options.keep !== undefined) await this.#leave(link);
-    // Somebody asked meanwhile, or its process died.
-    if (this.#link !== link || this.idleSinceMs === undefined) return false;
-    this.#isReleased = true;
-    link.kill('another model needs its memory');
-    await link.ended();
-    return true;
+    this.#unloading ??= this.#unload().finally(() => {
+      this.#unloading = undefined;
+    });
+    return this.#unloading;
   }
 
   /** Gives up the conversations of a model that has no process; false when there are none. */
   async forget(): Promise<boolean> {
     const { keep } = this.#options;
-    if (keep === undefined || this.#link !== undefined) return false;
+    if (keep === undefined || (this.#state !== 'on-disk' && this.#state !== 'failed')) return false;
     return emptyDirectory(keep.directory);
   }
 
@@ -152,13 +144,16 @@ export class ModelHost {
     await link?.ended();
   }
 
+  get #openRuns(): number {
+    return [...this.#runs.values()].filter(({ open }) => open).length;
+  }
+
   #refusal(): Failure | undefined {
     const { model } = this.#options.stored;
     if (this.#closed) return failure('draining', 'the engine is closed');
     if (this.#state === 'failed')
       return failure('model-not-ready', `${model} cannot be served: ${this.#withoutPath(this.#problem ?? '')}`);
-    const open = [...this.#runs.values()].filter((run) => run.open).length;
-    if (open >= this.#slots) return failure('busy', `all ${this.#slots} slots of ${model} are taken`);
+    if (this.#openRuns >= this.#slots) return failure('busy', `all ${this.#slots} slots of ${model} are taken`);
     if (this.#link !== undefined) return undefined;
     const answer = this.#restarts.answer(performance.now());
     if (answer.type !== 'wait') return undefined;
@@ -198,9 +193,7 @@ export class ModelHost {
         for (const run of this.#runs.values()) run.waiting();
         return;
       case 'phase':
-        return;
       case 'left':
-        this.#onLeft?.();
         return;
       case 'ready':
         this.#begin(link, message);
@@ -252,15 +245,17 @@ export class ModelHost {
     }
   }
 
-  /** Until it has kept what it can, or its time is over, or it is gone. */
-  async #leave(link: ChildLink): Promise<void> {
-    const { promise: left, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => resolve(undefined), LEAVE_MS_MAX);
-    this.#onLeft = () => resolve(undefined);
-    link.send({ type: 'leave' });
-    await Promise.race([left, link.ended()]);
-    clearTimeout(timer);
-    this.#onLeft = undefined;
+  async #unload(): Promise<boolean> {
+    const link = this.#link;
+    if (link === undefined || this.idleSinceMs === undefined) return false;
+    if (this.#options.keep !== undefined) await link.leave();
+    // It died meanwhile, or somebody asked.
+    if (this.#link !== link) return this.#link === undefined;
+    if (this.idleSinceMs === undefined) return false;
+    this.#isReleased = true;
+    link.kill('another model needs its memory');
+    await link.ended();
+    return true;
   }
 
   #send(link: ChildLink, run: ModelRun): void {
@@ -275,12 +270,10 @@ export class ModelHost {
       void this.#makeRoom(link, memoryProblem(path, detail));
       return;
     }
-    const problems = {
-      'no-engine': () => noEngineProblem({ platform: process.platform, architecture: process.arch }, detail),
-      memory: () => memoryProblem(path, detail),
-      model: () => loadProblem(path, detail),
-    };
-    this.#problem = problems[reason]();
+    this.#problem =
+      reason === 'no-engine'
+        ? noEngineProblem({ platform: process.platform, architecture: process.arch }, detail)
+        : { memory: memoryProblem, model: loadProblem }[reason](path, detail);
     link.kill(this.#problem);
     this.#change('failed');
     this.#endRuns(failure('model-not-ready', this.#withoutPath(this.#problem)));
@@ -308,7 +301,7 @@ export class ModelHost {
     this.#isReleased = false;
     if (isReleased && !this.#closed) {
       // One that makes room for itself goes on loading.
-      if (this.#state === 'ready') this.#change('on-disk');
+      if (this.#state === 'ready') this.#unloaded();
       return;
     }
     // What it kept may be why.
@@ -321,11 +314,19 @@ export class ModelHost {
     this.#endRuns(diedFailure(this.#options.stored.model, this.#withoutPath(detail)));
   }
 
+  /** Who asked between its last word and its end is served by the next process. */
+  #unloaded(): void {
+    for (const run of this.#runs.values()) if (!run.open) this.#runs.delete(run.runId);
+    this.#held.clear();
+    this.#change('on-disk');
+    if (this.#runs.size > 0) this.#load();
+  }
+
   #deathProblem(answer: RestartAnswer, detail: string): string {
     const { model, path } = this.#options.stored;
     if (answer.type === 'never') return quarantineProblem(path, answer.deaths, detail);
-    const answers = [...this.#runs.values()].filter(({ open }) => open).length;
-    return diedProblem(model, { detail, answers, waitMs: answer.type === 'wait' ? answer.waitMs : 0 });
+    const waitMs = answer.type === 'wait' ? answer.waitMs : 0;
+    return diedProblem(model, { detail, answers: this.#openRuns, waitMs });
   }
 
   /** Clients may be anybody's: where the file lies is told to its owner alone. */

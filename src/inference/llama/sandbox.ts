@@ -3,7 +3,7 @@
  * network, no files but the engine's and the one model, no rights, and no other processes; seccomp forbids what an
  * engine never needs; `prlimit` bounds its memory; Node's own permissions keep its JavaScript from writing anywhere else than in its own directory, where it has one. What is
  * not there is left out and said (`auto`), or the model is not served (`require`). Pure: the probing is `sandbox.io.ts`.
- * Limits: a model on a graphics card sees the card's devices, and with them its driver; on other systems than Linux only Node's
+ * Limits: what a process writes into its directory in memory is bounded by the system's bound for such directories only; a model on a graphics card sees the card's devices, and with them its driver; on other systems than Linux only Node's
  * permissions hold, and those do not bind native code.
  */
 import type { SeccompArchitecture } from './seccomp-filter.ts';
@@ -111,7 +111,7 @@ function bubblewrapArguments(command: SandboxCommand): readonly string[] {
     '/tmp',
     ...devices.flatMap((path) => ['--dev-bind-try', path, path]),
     ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
-    ...writable.flatMap((path) => ['--bind', path, path]),
+    ...writable.flatMap((path) => ['--bind-try', path, path]),
     '--chdir',
     '/tmp',
     ...Object.entries({ ...environment, HOME: '/tmp', TMPDIR: '/tmp' }).flatMap(([name, value]) => [

@@ -3,27 +3,39 @@
  * into a file, and read back when that conversation goes on, instead of reading its prompt again. The directory is in memory, nobody else's, and
  * outlives this process when its model is unloaded; a list of what is in it is left there at the end (`leave`). Which
  * ones are kept is `kept-states.ts`. A file is loaded only if its bytes are those that were written.
- * Limits: the others pause while a file is written or read; models that cannot forget single tokens are left out; after the
- * first file that could not be written, for want of room, none is written any more.
+ * Limits: the others pause while a file is written or read, so that beside them only small ones are; models that cannot forget
+ * single tokens are left out; after the first file that could not be written none is written any more.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp';
+import type { Batching } from './batching.io.ts';
 import type { KeepDirectory } from './child-protocol.ts';
 import { type KeptState, KeptStates, parseKeptStates } from './kept-states.ts';
-import type { LoadedModel } from './loaded-model.io.ts';
+import { HEADROOM_BYTES, type LoadedModel } from './loaded-model.io.ts';
 import { KEPT_TOKENS_MIN } from './slot-choice.ts';
+import type { Slots } from './slots.io.ts';
 
 const LIST_FILE = 'list.json';
 /** Hashed in one go, for which answers pause. Source: guess: a millisecond. */
 const CHUNK_BYTES = 1_048_576;
+/** Of one file beside answers. Source: measured: about 1 ms for a megabyte, for which they pause; 150 ms are too much. */
+const BYTES_MAX_BESIDE_ANSWERS = 2 ** 27;
+/** What a file has besides keys and values. Source: measured (the tokens, and a head). */
+const OVERHEAD = 1.02;
+
+interface Written {
+  readonly name: string;
+  readonly tokens: readonly number[];
+  readonly sizeBytes: number;
+}
 
 export class StateFiles {
   readonly #directory: string;
-  readonly #loaded: Pick<LoadedModel, 'batching'>;
+  readonly #batching: Batching;
   readonly #bytesPerToken: number;
   readonly #kept: KeptStates;
   /** Files that are written and not yet in the list. */
@@ -33,15 +45,20 @@ export class StateFiles {
 
   private constructor({ directory, bytesMax }: KeepDirectory, loaded: LoadedModel, states: readonly KeptState[]) {
     this.#directory = directory;
-    this.#loaded = loaded;
-    this.#bytesPerToken = bytesPerToken(loaded.model);
+    this.#batching = loaded.batching;
+    this.#bytesPerToken = bytesPerToken(loaded.model) * OVERHEAD;
     this.#kept = new KeptStates(bytesMax, states);
     this.#files = 1 + Math.max(0, ...states.map(({ name }) => Number.parseInt(name, 10)));
   }
 
-  /** With what an earlier process of the same model left there. */
+  /** With what an earlier process of the same model left there; what it did not list goes. */
   static async open(keep: KeepDirectory, loaded: LoadedModel): Promise<StateFiles> {
-    return new StateFiles(keep, loaded, await readList(join(keep.directory, LIST_FILE)));
+    const states = await readList(join(keep.directory, LIST_FILE));
+    const files = new StateFiles(keep, loaded, states);
+    const listed = new Set(files.#kept.states.map(({ name }) => name));
+    const found = await readdir(keep.directory).catch(() => []);
+    await Promise.all(found.filter((name) => !listed.has(name)).map(async (name) => files.#delete(name)));
+    return files;
   }
 
   /** How many tokens of the prompt a file has. */
@@ -49,64 +66,90 @@ export class StateFiles {
     return this.#kept.find(prompt)?.sharedTokens ?? 0;
   }
 
-  /** Before a free slot is used for the prompt: what is in it may be kept, and what a file has is put into it. */
-  async exchange(sequence: LlamaContextSequence, prompt: readonly Token[]): Promise<void> {
+  /** Before a slot is used for the prompt: what is in it may be kept, and what a file has is put into it. */
+  async exchange(
+    sequence: LlamaContextSequence,
+    { prompt, isCancelled }: { readonly prompt: readonly Token[]; readonly isCancelled: () => boolean },
+  ): Promise<void> {
     const sharedTokens = sequence.compareContextTokens([...prompt]).firstDifferentIndex;
     const found = this.#kept.find(prompt);
     const restores = found !== undefined && found.sharedTokens - sharedTokens >= KEPT_TOKENS_MIN;
+    // What comes back must not be what goes to make room.
+    if (restores) this.#kept.used(found.state);
     // Half of it is not the same conversation; an answer that is asked for once more is.
-    if (restores || 2 * sharedTokens < sequence.nextTokenIndex) await this.#keep(sequence);
-    if (restores) await this.#restore(sequence, found.state);
+    const written = restores || 2 * sharedTokens < sequence.nextTokenIndex ? await this.#write(sequence) : undefined;
+    if (restores && !isCancelled()) await this.#restore(sequence, found.state);
+    if (written !== undefined) this.#register(written);
   }
 
-  /** Keeps what is in these slots, and the list of everything that is kept. */
-  async leave(sequences: readonly LlamaContextSequence[]): Promise<void> {
-    for (const sequence of sequences) {
+  /** Keeps what is in the slots that are free, and the list of everything that is kept. */
+  async leave(slots: Slots): Promise<void> {
+    for (const sequence of slots.free) {
+      // Whoever takes it meanwhile keeps it in `exchange`.
+      if (!slots.free.includes(sequence)) continue;
       // They share one lock.
       // eslint-disable-next-line no-await-in-loop
-      await this.#keep(sequence);
+      const written = await this.#write(sequence);
+      if (written !== undefined) this.#register(written);
     }
     await Promise.all(this.#pending);
-    await writeFile(join(this.#directory, LIST_FILE), JSON.stringify(this.#kept.states), { mode: 0o600 });
+    const path = this.#path(LIST_FILE);
+    await writeFile(`${path}.new`, JSON.stringify(this.#kept.states), { mode: 0o600 });
+    await rename(`${path}.new`, path);
   }
 
-  async #keep(sequence: LlamaContextSequence): Promise<void> {
+  async #write(sequence: LlamaContextSequence): Promise<Written | undefined> {
     const tokens = [...sequence.contextTokens];
-    if (this.#isFull || tokens.length < KEPT_TOKENS_MIN || sequence.needsCheckpoints) return;
-    if (!this.#kept.takes(tokens.length * this.#bytesPerToken) || this.#kept.has(tokens)) return;
+    if (this.#isFull || tokens.length < KEPT_TOKENS_MIN || sequence.needsCheckpoints) return undefined;
+    if (this.#kept.has(tokens) || !this.#hasRoom(tokens.length * this.#bytesPerToken)) return undefined;
     const name = `${this.#files}.state`;
     this.#files += 1;
+    const path = this.#path(name);
     try {
-      await this.#loaded.batching.alone(async () => sequence.saveStateToFile(this.#path(name)));
+      const { fileSize: sizeBytes } = await this.#batching.alone(async () => sequence.saveStateToFile(path));
+      if ((await stat(path)).size !== sizeBytes) throw new Error('the file is not whole');
+      const now = sequence.contextTokens;
+      if (tokens.every((token, index) => token === now[index])) return { name, tokens, sizeBytes };
+      // Somebody took the slot before it was written.
     } catch {
       this.#isFull = true;
-      await this.#delete(name);
-      return;
     }
-    const pending = this.#register(name, tokens).finally(() => this.#pending.delete(pending));
+    await this.#delete(name);
+    return undefined;
+  }
+
+  /** The memory that it takes is the machine's. */
+  #hasRoom(sizeBytes: number): boolean {
+    if (!this.#kept.takes(sizeBytes) || sizeBytes + HEADROOM_BYTES > process.availableMemory()) return false;
+    return !this.#batching.busy || sizeBytes <= BYTES_MAX_BESIDE_ANSWERS;
+  }
+
+  /** While others go on: the bytes are read again. */
+  #register({ name, tokens, sizeBytes }: Written): void {
+    const register = async (): Promise<void> => {
+      try {
+        const state = { name, tokens, sizeBytes, sha256: await digestOf(this.#path(name)) };
+        await Promise.all(this.#kept.add(state).map(async (gone) => this.#delete(gone.name)));
+      } catch {
+        await this.#delete(name);
+      }
+    };
+    const pending = register().finally(() => this.#pending.delete(pending));
     this.#pending.add(pending);
   }
 
-  /** While others go on: the bytes are read again. Never rejects. */
-  async #register(name: string, tokens: readonly number[]): Promise<void> {
-    try {
-      const { size: sizeBytes } = await stat(this.#path(name));
-      const state = { name, tokens, sizeBytes, sha256: await digestOf(this.#path(name)) };
-      await Promise.all(this.#kept.add(state).map(async (gone) => this.#delete(gone.name)));
-    } catch {
-      await this.#delete(name);
-    }
-  }
-
   async #restore(sequence: LlamaContextSequence, state: KeptState): Promise<void> {
+    if (state.sizeBytes > BYTES_MAX_BESIDE_ANSWERS && this.#batching.busy) return;
     const path = this.#path(state.name);
     const digest = await digestOf(path).catch(() => undefined);
     if (digest !== state.sha256) return this.#forget(state);
     try {
-      await this.#loaded.batching.alone(async () => sequence.loadStateFromFile(path, { acceptRisk: true }));
-      this.#kept.used(state);
+      await this.#batching.alone(async () => {
+        // What fails half-way must not leave tokens behind that nobody counts.
+        await sequence.clearHistory();
+        await sequence.loadStateFromFile(path, { acceptRisk: true });
+      });
     } catch {
-      await this.#loaded.batching.alone(async () => sequence.clearHistory());
       await this.#forget(state);
     }
   }
@@ -118,7 +161,7 @@ export class StateFiles {
 
   /** What cannot be deleted goes with the directory. */
   async #delete(name: string): Promise<void> {
-    await rm(this.#path(name), { force: true }).catch(() => undefined);
+    await rm(this.#path(name), { recursive: true, force: true }).catch(() => undefined);
   }
 
   #path(name: string): string {

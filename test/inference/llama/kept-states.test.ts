@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { KEPT_STATES, type KeptState, KeptStates, parseKeptStates } from '../../../src/inference/llama/kept-states.ts';
+import {
+  KEPT_STATES_MAX,
+  type KeptState,
+  KeptStates,
+  parseKeptStates,
+} from '../../../src/inference/llama/kept-states.ts';
 import { KEPT_TOKENS_MIN } from '../../../src/inference/llama/slot-choice.ts';
 
 const LENGTH = KEPT_TOKENS_MIN;
@@ -31,6 +36,8 @@ describe('conversations that are kept in files', () => {
     kept.used(first);
     assert.deepEqual(kept.add(third), [second]);
     assert.deepEqual(kept.states, [first, third]);
+    kept.used(second);
+    assert.deepEqual(kept.states, [first, third]);
   });
 
   it('are replaced by what goes on with them, and not by what is only their beginning', () => {
@@ -48,7 +55,7 @@ describe('conversations that are kept in files', () => {
     const kept = new KeptStates(SIZE - 1);
     const one = state(1);
     assert.deepEqual(kept.add(one), [one]);
-    assert.ok(!new KeptStates(Infinity).takes(KEPT_STATES.stateBytesMax + 1));
+    assert.ok(!kept.takes(SIZE) && kept.takes(SIZE - 1));
   });
 
   it('never exceed their bounds, and every file is in the list or given up', () => {
@@ -63,7 +70,7 @@ describe('conversations that are kept in files', () => {
           for (const { name } of kept.add(added)) files.delete(name);
           assert.deepEqual(new Set(kept.states.map(({ name }) => name)), files);
           assert.ok(kept.states.reduce((sum, one) => sum + one.sizeBytes, 0) <= 100);
-          assert.ok(kept.states.length <= KEPT_STATES.statesMax);
+          assert.ok(kept.states.length <= KEPT_STATES_MAX);
         }
       }),
     );
@@ -82,7 +89,7 @@ describe('conversations that are kept in files', () => {
       [{ ...good, tokens: [1.5] }],
       [{ ...good, tokens: 'x' }],
       [{ ...good, sizeBytes: -1 }],
-      Array.from({ length: KEPT_STATES.statesMax + 1 }, () => good),
+      Array.from({ length: KEPT_STATES_MAX + 1 }, () => good),
     ])
       assert.equal(parseKeptStates(bad), undefined, JSON.stringify(bad)?.slice(0, 80));
   });

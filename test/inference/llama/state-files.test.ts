@@ -1,6 +1,6 @@
 /** Conversations that lost their slot, or their process: are they found again, and only whole? With the real child. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultModelText } from '../../../src/inference/default-model.ts';
@@ -152,13 +152,29 @@ describe('a conversation without a slot', function () {
     assert.deepEqual(await filesOf(), []);
   });
 
+  it('is not lost to the one that makes room for it, where there is room for one', async () => {
+    const probe = await open();
+    await ask(probe, ALICE);
+    await ask(probe, BOB);
+    await ask(probe, ALICE);
+    await ask(probe, BOB);
+    const [file = ''] = await filesOf();
+    const { size } = await stat(join(directory, '0', file));
+    await rm(join(directory, '0'), { recursive: true });
+    const engine = await open({ keep: { directory, bytesMax: size * 1.5 } });
+    await ask(engine, ALICE);
+    await ask(engine, BOB);
+    for (const again of [ALICE, BOB, ALICE]) assert.ok((await ask(engine, again)) > 0.95);
+    assert.equal((await filesOf()).length, 1);
+  });
+
   it('outlives the process of its model, and is forgotten when that dies', async () => {
     const host = new ModelHost({
       stored: hello.stored,
       slots: 1,
       contextTokens: 8_192,
       threads: 1,
-      keep: subdirectory({ directory, bytesMax: BYTES_MAX }, '0'),
+      keep: subdirectory({ directory, bytesMax: BYTES_MAX }, '0', 1),
       onChanged: () => undefined,
     });
     const engine: Engine = {
@@ -174,7 +190,9 @@ describe('a conversation without a slot', function () {
       await ask(engine, ALICE);
       await ask(engine, BOB);
       const { pid } = host;
-      assert.ok(await host.unload());
+      const [refused] = await Promise.all([host.unload(), ask(engine, BOB)]);
+      assert.ok(!refused, 'it answers');
+      assert.deepEqual(await Promise.all([host.unload(), host.unload()]), [true, true]);
       assert.equal(host.pid, undefined);
       assert.equal((await filesOf()).length, 2);
       assert.ok((await ask(engine, ALICE)) > 0.95);
@@ -216,19 +234,21 @@ describe('the directory of kept conversations', () => {
     const leftover = join(parent, 'skein-kept-4194305-x');
     await mkdir(join(leftover, '0'), { recursive: true });
     await mkdir(join(parent, 'of somebody else'));
+    await symlink(join(parent, 'of somebody else'), join(parent, 'skein-kept-4194305-y'));
     const keep = await openKeepDirectory(1_000, parent);
     assert.ok(keep !== undefined);
     assert.equal(keep.bytesMax, 1_000);
     assert.equal((await stat(keep.directory)).mode & 0o777, 0o700);
     const second = await openKeepDirectory(1_000, parent);
     assert.ok(second !== undefined);
-    assert.deepEqual((await readdir(parent)).length, 3);
-    const model = subdirectory(keep, '0');
+    assert.equal((await readdir(parent)).length, 4);
+    const model = subdirectory(keep, '0', 2);
+    assert.equal(model.bytesMax, 500);
     await writeFile(join(model.directory, '1.state'), 'x');
     assert.ok(await emptyDirectory(model.directory));
     assert.ok(!(await emptyDirectory(model.directory)));
     await Promise.all([keep, second].map(removeKeepDirectory));
-    assert.deepEqual(await readdir(parent), ['of somebody else']);
+    assert.deepEqual((await readdir(parent)).toSorted(), ['of somebody else', 'skein-kept-4194305-y']);
   });
 
   it('is not made where nothing is wanted, or there is no memory to hold it', async () => {
