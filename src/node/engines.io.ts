@@ -61,7 +61,7 @@ export async function openEngines({
   const offered = options.defaultModel ? stored : stored.filter(({ model }) => model !== DEFAULT_MODEL_ID);
   const files = plan.type === 'plan' ? offered : offered.map((model) => withProblem(model, plan.reason));
   const layers = plan.type === 'plan' ? plan.layers : [];
-  const keep = await openKeepDirectory(options.engineKeepMegabytesMax * MEGABYTE);
+  const keep = files.length === 0 ? undefined : await openKeepDirectory(options.engineKeepMegabytesMax * MEGABYTE);
   const told = new Map<ModelId, string | undefined>();
   const tellProblems = (
     models: readonly { readonly model: ModelId; readonly problem?: string | undefined }[],
