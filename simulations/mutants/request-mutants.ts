@@ -46,9 +46,9 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     name: 'ended-twice',
     bug: 'the end is told once when the answer is complete and once more when it is counted',
     file: 'src/inference/request-session.ts',
-    find: "this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });",
+    find: "this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen), ...stopped });",
     replace:
-      "this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });\n    this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });",
+      "this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen), ...stopped });\n    this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen), ...stopped });",
     trial: CUT_SHORT,
     expected: ['S6'],
   },

@@ -57,7 +57,7 @@ export class SimulatedRun implements EngineRun {
   #showAtMs = 0;
   #progressAtMs: number;
   #open = true;
-  #stopped = false;
+  #stoppedBy: string | undefined;
   /** Text of resumed tokens that had been held back when the other engine stopped. */
   #owed = '';
 
@@ -139,10 +139,10 @@ export class SimulatedRun implements EngineRun {
   #pushUntilStop(stops: StopStrings, position: number, tokens: number): { text: string; tokens: number } {
     let text = '';
     let count = 0;
-    while (count < tokens && !this.#stopped) {
+    while (count < tokens && this.#stoppedBy === undefined) {
       const pushed = stops.push(tokensText(this.#mark, position + count, 1));
       text += pushed.text;
-      this.#stopped = pushed.stopped;
+      this.#stoppedBy = pushed.stoppedBy;
       count += 1;
     }
     return { text, tokens: count };
@@ -164,7 +164,7 @@ export class SimulatedRun implements EngineRun {
   }
 
   #isOver(): boolean {
-    return this.#stopped || this.position >= this.setup.endPosition;
+    return this.#stoppedBy !== undefined || this.position >= this.setup.endPosition;
   }
 
   /** All work that is allowed so far. */
@@ -178,7 +178,9 @@ export class SimulatedRun implements EngineRun {
     const completionTokens = this.position;
     if (!this.#close()) return;
     const usage = { promptTokens, completionTokens, cachedTokens };
-    this.setup.on({ type: 'ended', finishReason: this.#stopped ? 'stop' : finishReason, usage });
+    if (this.#stoppedBy === undefined) return this.setup.on({ type: 'ended', finishReason, usage });
+    const stopIndex = this.setup.job.sampling.stop.indexOf(this.#stoppedBy);
+    return this.setup.on({ type: 'ended', finishReason: 'stop', usage, stopIndex });
   }
 
   /** False when it was closed before. */

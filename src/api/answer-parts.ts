@@ -10,7 +10,7 @@ import { unreachable } from '../assert.ts';
 import { type Failure, failure } from '../errors.ts';
 import type { RequestId } from '../ids.ts';
 import { decodeScoredToken, LineReader, type ScoredToken } from '../inference/answer-lines.ts';
-import type { FinishReason, Job, ToolUse, Usage } from '../inference/engine.ts';
+import type { FinishReason, Job, RunEnd, ToolUse, Usage } from '../inference/engine.ts';
 import { type ToolTextEvent, ToolTextReader } from '../inference/tool-text.ts';
 
 export interface CallHead {
@@ -35,6 +35,8 @@ export interface AnswerEnd {
   /** `length` also where the limit came in the middle of a call. */
   readonly finish: FinishReason | 'tool_calls';
   readonly usage: Usage;
+  /** The client's stop string that ended it, where that is known. */
+  readonly stopSequence?: string;
 }
 
 export type Ended =
@@ -43,7 +45,7 @@ export type Ended =
 export interface AnswerReader {
   /** The next piece; what is wrong with it, if anything. */
   push(text: string): Failure | undefined;
-  end(finishReason: FinishReason, usage: Usage): Ended;
+  end(end: RunEnd): Ended;
 }
 
 const NO_TOKENS: readonly ScoredToken[] = [];
@@ -53,7 +55,8 @@ const ID_RANDOM_DIGITS = 20;
 /** `requestId`: that of the run, from which ids of calls are made. */
 export function answerReader(job: Job, requestId: RequestId, sink: AnswerSink): AnswerReader {
   const texts = job.toolUse === undefined ? new PlainText(sink) : new ToolText(job.toolUse, requestId, { job, sink });
-  return job.sampling.logprobs === undefined ? new PlainReader(texts) : new ScoredReader(texts);
+  const { stop, logprobs } = job.sampling;
+  return logprobs === undefined ? new PlainReader(texts, stop) : new ScoredReader(texts, stop);
 }
 
 /** `call_` and 24 hex digits. */
@@ -152,26 +155,30 @@ class ToolText implements TextLayer {
 
 class PlainReader implements AnswerReader {
   readonly #texts: TextLayer;
+  readonly #stop: readonly string[];
 
-  constructor(texts: TextLayer) {
+  constructor(texts: TextLayer, stop: readonly string[]) {
     this.#texts = texts;
+    this.#stop = stop;
   }
 
   push(text: string): Failure | undefined {
     return this.#texts.push(text, NO_TOKENS);
   }
 
-  end(finishReason: FinishReason, usage: Usage): Ended {
-    return toEnded(this.#texts.end(finishReason), usage);
+  end(end: RunEnd): Ended {
+    return toEnded(this.#texts.end(end.finishReason), end, this.#stop);
   }
 }
 
 class ScoredReader implements AnswerReader {
   readonly #texts: TextLayer;
+  readonly #stop: readonly string[];
   readonly #lines = new LineReader();
 
-  constructor(texts: TextLayer) {
+  constructor(texts: TextLayer, stop: readonly string[]) {
     this.#texts = texts;
+    this.#stop = stop;
   }
 
   push(text: string): Failure | undefined {
@@ -186,15 +193,17 @@ class ScoredReader implements AnswerReader {
     return undefined;
   }
 
-  end(finishReason: FinishReason, usage: Usage): Ended {
+  end(end: RunEnd): Ended {
     if (!this.#lines.isEmpty)
       return { type: 'failed', failure: malformed('the engine ended in the middle of a token') };
-    return toEnded(this.#texts.end(finishReason), usage);
+    return toEnded(this.#texts.end(end.finishReason), end, this.#stop);
   }
 }
 
-function toEnded(finish: AnswerEnd['finish'] | Failure, usage: Usage): Ended {
-  return typeof finish === 'object' ? { type: 'failed', failure: finish } : { type: 'ended', end: { finish, usage } };
+function toEnded(finish: AnswerEnd['finish'] | Failure, { usage, stopIndex }: RunEnd, stop: readonly string[]): Ended {
+  if (typeof finish === 'object') return { type: 'failed', failure: finish };
+  const stopSequence = finish === 'stop' && stopIndex !== undefined ? stop[stopIndex] : undefined;
+  return { type: 'ended', end: { finish, usage, ...(stopSequence === undefined ? {} : { stopSequence }) } };
 }
 
 function malformed(text: string): Failure {

@@ -2,8 +2,7 @@
  * How does an answer look to Anthropic's clients, whole or streamed? Blocks of text and of calls, the reason why it ended,
  * and the tokens, of which those that a cache held are counted apart. Streams are named events; what the prompt cost
  * is known at their end only, so that the first one says 0 and the last one the truth, which clients take.
- * Engines do not tell which stop sequence ended an answer, or whether one did: that is `end_turn`, and `stop_sequence`
- * is always null. A call that the limit of tokens cut is missing from a whole answer, because a half of its input is no
+ * Where an engine does not tell that a stop sequence ended an answer (most upstream servers), that is `end_turn`. A call that the limit of tokens cut is missing from a whole answer, because a half of its input is no
  * object; in a stream it has gone out, and the reason `max_tokens` says what happened.
  * Source: spec (Anthropic API, Messages and its streaming).
  */
@@ -15,7 +14,7 @@ import type { Answer, AnswerHead, StreamWriter } from './dialect.ts';
 import { EVENT_STREAM, namedEvent } from './event-stream.ts';
 import { type JsonObject, parseJsonObject } from './json-object.ts';
 
-type StopReason = 'end_turn' | 'max_tokens' | 'tool_use';
+type StopReason = 'end_turn' | 'max_tokens' | 'stop_sequence' | 'tool_use';
 
 const STOP_REASONS: Readonly<Record<AnswerEnd['finish'], StopReason>> = {
   stop: 'end_turn',
@@ -41,20 +40,20 @@ export interface MessageBody {
   readonly model: string;
   readonly content: readonly Block[];
   readonly stop_reason: StopReason | null;
-  readonly stop_sequence: null;
+  readonly stop_sequence: string | null;
   readonly usage: UsageBody;
 }
 
 const NOTHING: Usage = { promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
 
 export function anthropicReply(head: AnswerHead, answer: Answer): MessageBody {
-  const { content, calls, finish, usage } = answer;
+  const { content, calls, usage } = answer;
   const texts: Block[] = content === '' ? [] : [{ type: 'text', text: content, citations: null }];
   const uses = calls.flatMap(({ id, name, arguments: text }): Block[] => {
     const input = parseJsonObject(text);
     return input === undefined ? [] : [{ type: 'tool_use', id: useId(id), name, input }];
   });
-  return { ...messageBody(head, usage), content: [...texts, ...uses], stop_reason: STOP_REASONS[finish] };
+  return { ...messageBody(head, usage), content: [...texts, ...uses], ...stopOf(answer) };
 }
 
 export class AnthropicStream implements StreamWriter {
@@ -94,9 +93,8 @@ export class AnthropicStream implements StreamWriter {
     return this.#end();
   }
 
-  jobEnded(_job: number, { finish, usage }: AnswerEnd): string {
-    const delta = { stop_reason: STOP_REASONS[finish], stop_sequence: null };
-    return this.#end() + event('message_delta', { delta, usage: usageBody(usage) });
+  jobEnded(_job: number, end: AnswerEnd): string {
+    return this.#end() + event('message_delta', { delta: stopOf(end), usage: usageBody(end.usage) });
   }
 
   closed(): string {
@@ -126,6 +124,11 @@ export class AnthropicStream implements StreamWriter {
     this.#open = undefined;
     return event('content_block_stop', { index: this.#blocks - 1 });
   }
+}
+
+function stopOf({ finish, stopSequence }: AnswerEnd): Pick<MessageBody, 'stop_reason' | 'stop_sequence'> {
+  if (stopSequence !== undefined) return { stop_reason: 'stop_sequence', stop_sequence: stopSequence };
+  return { stop_reason: STOP_REASONS[finish], stop_sequence: null };
 }
 
 /** As Anthropic's begin; where they come back, they only have to be the same in a call and its result. */

@@ -12,6 +12,7 @@ import type { ServerResponse } from 'node:http';
 import type { Failure } from '../errors.ts';
 import type { NodeId, RequestId } from '../ids.ts';
 import type { ChatEvent, ChatRun, ChatService } from '../inference/chat.ts';
+import type { RunEnd } from '../inference/engine.ts';
 import { promptBytesOf } from '../inference/job-codec.ts';
 import { type Asked, type Dialect, JOBS_AT_ONCE_MAX } from './dialect.ts';
 import { type Presenter, presenter } from './presenter.ts';
@@ -163,11 +164,11 @@ export class Exchange {
     else this.#flushSoon();
   }
 
-  #ended(run: Run, { finishReason, usage }: Extract<ChatEvent, { type: 'ended' }>): void {
+  #ended(run: Run, end: RunEnd): void {
     run.over = true;
-    const broken = this.#presenter.ended(run.job, finishReason, usage);
+    const broken = this.#presenter.ended(run.job, end);
     if (broken !== undefined) return this.#fail(broken);
-    this.#usedTokens += usage.promptTokens;
+    this.#usedTokens += end.usage.promptTokens;
     this.#runs.delete(run);
     this.#startMore();
     if (this.#done) return undefined;

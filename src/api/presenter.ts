@@ -7,7 +7,7 @@
 import { type Failure, failure } from '../errors.ts';
 import type { RequestId } from '../ids.ts';
 import { LineReader, type ScoredToken } from '../inference/answer-lines.ts';
-import type { FinishReason, Usage } from '../inference/engine.ts';
+import type { RunEnd } from '../inference/engine.ts';
 import { type AnswerEnd, type AnswerReader, answerReader, type AnswerSink, type CallHead } from './answer-parts.ts';
 import {
   type Answer,
@@ -41,7 +41,7 @@ export interface Presenter {
   readonly pendingLength: number;
   /** A piece of the answer to one job; what is wrong with it, if anything. */
   text(job: number, text: string): Failure | undefined;
-  ended(job: number, finishReason: FinishReason, usage: Usage): Failure | undefined;
+  ended(job: number, end: RunEnd): Failure | undefined;
   /** All jobs have ended. */
   finish(times: Times): Last;
   /** The stream cannot go on. */
@@ -71,8 +71,8 @@ class Readers {
     return length > ANSWER_LENGTH_MAX ? tooLong() : this.#readers[job]?.push(text);
   }
 
-  end(job: number, finishReason: FinishReason, usage: Usage): AnswerEnd | Failure | undefined {
-    const ended = this.#readers[job]?.end(finishReason, usage);
+  end(job: number, end: RunEnd): AnswerEnd | Failure | undefined {
+    const ended = this.#readers[job]?.end(end);
     if (ended === undefined || ended.type === 'failed') return ended?.failure;
     this.ends[job] = ended.end;
     return ended.end;
@@ -104,10 +104,10 @@ class StreamPresenter implements Presenter {
     return this.#readers.text(job, text);
   }
 
-  ended(job: number, finishReason: FinishReason, usage: Usage): Failure | undefined {
-    const end = this.#readers.end(job, finishReason, usage);
-    if (end === undefined || 'code' in end) return end;
-    this.#push(this.#writer().jobEnded(job, end));
+  ended(job: number, end: RunEnd): Failure | undefined {
+    const shown = this.#readers.end(job, end);
+    if (shown === undefined || 'code' in shown) return shown;
+    this.#push(this.#writer().jobEnded(job, shown));
     return undefined;
   }
 
@@ -196,9 +196,9 @@ class ReplyPresenter implements Presenter {
     return this.#readers.text(job, text);
   }
 
-  ended(job: number, finishReason: FinishReason, usage: Usage): Failure | undefined {
-    const end = this.#readers.end(job, finishReason, usage);
-    return end !== undefined && 'code' in end ? end : undefined;
+  ended(job: number, end: RunEnd): Failure | undefined {
+    const shown = this.#readers.end(job, end);
+    return shown !== undefined && 'code' in shown ? shown : undefined;
   }
 
   finish(times: Times): Last {

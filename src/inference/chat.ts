@@ -4,7 +4,7 @@
  */
 import type { Failure } from '../errors.ts';
 import type { NodeId, RequestId } from '../ids.ts';
-import type { Job, FinishReason, Usage } from './engine.ts';
+import type { Job, RunEnd } from './engine.ts';
 
 export interface ChatRequest {
   readonly requestId: RequestId;
@@ -19,7 +19,7 @@ export type ChatEvent =
   /** A node accepted. Comes again when the answer goes on elsewhere. */
   | { readonly type: 'serving'; readonly node: NodeId; readonly resumedAt: number }
   | { readonly type: 'text'; readonly text: string; readonly tokens: number }
-  | { readonly type: 'ended'; readonly finishReason: FinishReason; readonly usage: Usage }
+  | ({ readonly type: 'ended' } & RunEnd)
   | { readonly type: 'failed'; readonly failure: Failure };
 
 export interface ChatRun {

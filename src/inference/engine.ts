@@ -145,8 +145,16 @@ export type EngineEvent =
       readonly text: string;
     }
   /** Exactly one of `ended` and `failed` comes last, once; nothing after it. A cancelled run ends with neither. */
-  | { readonly type: 'ended'; readonly finishReason: FinishReason; readonly usage: Usage }
+  | ({ readonly type: 'ended' } & RunEnd)
   | { readonly type: 'failed'; readonly failure: Failure };
+
+/** How an answer came to its end. */
+export interface RunEnd {
+  readonly finishReason: FinishReason;
+  readonly usage: Usage;
+  /** Which of the request's stop strings ended it. Absent = none did, or nobody told. */
+  readonly stopIndex?: number;
+}
 
 export interface EngineRun {
   /** Allows `tokens` more tokens to be produced; a run starts with none granted and must not exceed the sum. */

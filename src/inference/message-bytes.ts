@@ -9,7 +9,7 @@ import type { ModelLoad } from '../gossip/message.ts';
 import { parseRequestId } from '../ids.ts';
 import { INFERENCE, LIMITS } from '../params.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
-import type { FinishReason, Usage } from './engine.ts';
+import type { RunEnd } from './engine.ts';
 import type { Kind } from './frames.ts';
 import type { LinkMessage, Reattach, TokensAnswer } from './messages.ts';
 
@@ -61,7 +61,7 @@ const CODECS: { readonly [Name in Kind]: Codec<MessageOf<Name>> } = {
     decode: (reader) => ({ type: 'progress', promptTokensDone: reader.varint(), promptTokens: reader.varint() }),
   },
   tokens: { encode: encodeTokens, decode: decodeTokens },
-  ended: { encode: ({ finishReason, usage }) => encodeEnded(finishReason, usage), decode: decodeEnded },
+  ended: { encode: encodeEnded, decode: decodeEnded },
   failed: { encode: ({ failure }) => encodeFailure(failure, undefined), decode: decodeFailed },
   cancelled: signal('cancelled'),
   received: {
@@ -144,16 +144,19 @@ function decodeTokens(reader: ByteReader): TokensAnswer | undefined {
   return { type: 'tokens', position, tokens, tokenIds, text };
 }
 
-function encodeEnded(finishReason: FinishReason, usage: Usage): Uint8Array {
-  writer.varint(finishReason === 'stop' ? 0 : 1).varint(usage.promptTokens);
+/** 0 = stop, 1 = length, from 2 on = the stop string at that place. */
+function encodeEnded({ finishReason, stopIndex, usage }: RunEnd): Uint8Array {
+  const stopped = stopIndex === undefined ? 0 : 2 + stopIndex;
+  writer.varint(finishReason === 'stop' ? stopped : 1).varint(usage.promptTokens);
   return writer.varint(usage.completionTokens).varint(usage.cachedTokens).take();
 }
 
 function decodeEnded(reader: ByteReader): MessageOf<'ended'> | undefined {
   const reason = reader.varint();
   const usage = { promptTokens: reader.varint(), completionTokens: reader.varint(), cachedTokens: reader.varint() };
-  if (reason > 1 || usage.completionTokens > LIMITS.answerTokens) return undefined;
-  return { type: 'ended', finishReason: reason === 0 ? 'stop' : 'length', usage };
+  if (reason >= 2 + LIMITS.stopSequences || usage.completionTokens > LIMITS.answerTokens) return undefined;
+  if (reason === 1) return { type: 'ended', finishReason: 'length', usage };
+  return { type: 'ended', finishReason: 'stop', usage, ...(reason === 0 ? {} : { stopIndex: reason - 2 }) };
 }
 
 function encodeFailure(failure: Failure, load: ModelLoad | undefined): Uint8Array {

@@ -6,7 +6,7 @@
 import type { Failure } from '../errors.ts';
 import type { ModelLoad } from '../gossip/message.ts';
 import type { RequestId } from '../ids.ts';
-import type { FinishReason, Usage } from './engine.ts';
+import type { RunEnd } from './engine.ts';
 
 /**
  * Takes a request up again whose link ended, or is left for a better one: on a new channel, from where the asker stands.
@@ -54,7 +54,7 @@ export type Answer =
   | { readonly type: 'refused'; readonly failure: Failure; readonly load: ModelLoad | undefined }
   | { readonly type: 'progress'; readonly promptTokensDone: number; readonly promptTokens: number }
   | TokensAnswer
-  | { readonly type: 'ended'; readonly finishReason: FinishReason; readonly usage: Usage }
+  | ({ readonly type: 'ended' } & RunEnd)
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'cancelled' };
 

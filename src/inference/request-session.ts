@@ -15,7 +15,7 @@ import { INFERENCE } from '../params.ts';
 import { AnswerSoFar } from './answer-so-far.ts';
 import type { ChatEvent } from './chat.ts';
 import { Credit } from './credit.ts';
-import type { FinishReason, Usage } from './engine.ts';
+import type { RunEnd } from './engine.ts';
 import type { Answer, TokensAnswer } from './messages.ts';
 import { isFinal, lastWord, wholeUsage } from './request-ends.ts';
 import type { RequestEffect, RequestInput, RequestReport } from './request-events.ts';
@@ -190,7 +190,7 @@ export class RequestSession {
       case 'ended':
         if (current.digest === undefined) return this.#violated('ended before it accepted', nowMs);
         this.#tryEnded({ type: 'answered' });
-        this.#end(answer.finishReason, answer.usage);
+        this.#end(answer);
         return;
       case 'refused':
         return this.#refused(answer, nowMs);
@@ -262,7 +262,8 @@ export class RequestSession {
     if (isFinal(reason, this.#answer.tokens)) return this.#fail(reason);
     // It died after the last token that was asked for: there is nothing to go on with.
     if (this.#answer.tokens >= this.#maxTokens && this.#promptTokens > 0) {
-      return this.#end('length', { promptTokens: this.#promptTokens, completionTokens: 0, cachedTokens: 0 });
+      const usage = { promptTokens: this.#promptTokens, completionTokens: 0, cachedTokens: 0 };
+      return this.#end({ finishReason: 'length', usage });
     }
     if (this.#moves >= INFERENCE.failoversMax) return this.#fail(reason);
     if (this.#tries.isOutOfDate(nowMs) || !this.#openNext(nowMs)) this.#replan(nowMs);
@@ -325,9 +326,10 @@ export class RequestSession {
     this.#report({ type: 'try-ended', node, tokens, outcome });
   }
 
-  #end(finishReason: FinishReason, usage: Usage): void {
+  #end({ finishReason, stopIndex, usage }: RunEnd): void {
     const seen = { promptTokens: this.#promptTokens, tokens: this.#answer.tokens };
-    this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen) });
+    const stopped = stopIndex === undefined ? {} : { stopIndex };
+    this.#emit({ type: 'ended', finishReason, usage: wholeUsage(usage, seen), ...stopped });
     this.#over({ type: 'request-ended', result: 'answered' });
   }
 

@@ -38,7 +38,7 @@ export class ScriptedRun implements EngineRun {
   #pumping = false;
   /** Text of resumed tokens that had been held back when the other engine stopped. */
   #owed = '';
-  #stopped = false;
+  #stoppedBy: string | undefined;
 
   constructor(options: ScriptedRunOptions) {
     const { resume, sampling, task } = options.job;
@@ -48,10 +48,14 @@ export class ScriptedRun implements EngineRun {
     this.#lengthMax = isList ? Infinity : Math.min(sampling.maxTokens ?? Infinity, options.roomTokens);
     this.#position = resume?.tokens ?? 0;
     let replayed = '';
-    for (let index = 0; index < this.#position && index < options.reply.length && !this.#stopped; index += 1) {
+    for (
+      let index = 0;
+      index < this.#position && index < options.reply.length && this.#stoppedBy === undefined;
+      index += 1
+    ) {
       const pushed = this.#stops.push(options.reply.token(index).text);
       replayed += pushed.text;
-      this.#stopped = pushed.stopped;
+      this.#stoppedBy = pushed.stoppedBy;
     }
     const sent = sentText(options.job);
     if (sent !== undefined && replayed.startsWith(sent)) this.#owed = replayed.slice(sent.length);
@@ -97,7 +101,7 @@ export class ScriptedRun implements EngineRun {
     const pushed = this.#stops.push(token.text);
     this.#granted -= 1;
     this.#position += 1;
-    this.#stopped = pushed.stopped;
+    this.#stoppedBy = pushed.stoppedBy;
     const text = this.#owed + pushed.text + (this.#finishReason() === undefined ? '' : this.#stops.flush());
     this.#owed = '';
     this.#options.on({ type: 'tokens', position, tokens: 1, tokenIds: [token.id], text: this.#scored(text, token) });
@@ -117,7 +121,7 @@ export class ScriptedRun implements EngineRun {
   }
 
   #finishReason(): FinishReason | undefined {
-    if (this.#stopped) return 'stop';
+    if (this.#stoppedBy !== undefined) return 'stop';
     if (this.#position >= this.#lengthMax) return 'length';
     return this.#position >= this.#options.reply.length ? 'stop' : undefined;
   }
@@ -127,7 +131,8 @@ export class ScriptedRun implements EngineRun {
     if (finishReason === undefined || !this.#close()) return;
     const { promptTokens } = this.#options;
     const usage = { promptTokens, completionTokens: this.#position, cachedTokens: 0 };
-    this.#options.on({ type: 'ended', finishReason, usage });
+    const stopIndex = this.#stoppedBy === undefined ? -1 : this.#options.job.sampling.stop.indexOf(this.#stoppedBy);
+    this.#options.on({ type: 'ended', finishReason, usage, ...(stopIndex < 0 ? {} : { stopIndex }) });
   }
 
   /** False when it was closed before. */

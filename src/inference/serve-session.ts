@@ -230,13 +230,14 @@ export class ServeSession {
       case 'progress':
         return this.#progress(event, nowMs);
       case 'ended': {
-        const { finishReason } = event;
+        const { type, finishReason, stopIndex } = event;
         const usage = {
           promptTokens: counted(event.usage.promptTokens),
           completionTokens: counted(event.usage.completionTokens),
           cachedTokens: counted(event.usage.cachedTokens),
         };
-        return this.#over({ type: 'ended', finishReason, usage }, nowMs, 'engine-ended');
+        const ended = { type, finishReason, usage, ...(stopIndex === undefined ? {} : { stopIndex }) };
+        return this.#over(ended, nowMs, 'engine-ended');
       }
       case 'failed':
         return this.#over({ type: 'failed', failure: event.failure }, nowMs, 'engine-ended');

@@ -24,21 +24,19 @@ export class StopStrings {
     this.#stops = until === undefined ? known : [...known, until];
   }
 
-  /** What may leave now; `stopped` when a stop string was found, after which nothing more may be pushed. */
-  push(piece: string): { readonly text: string; readonly stopped: boolean } {
-    if (this.#isOver) return { text: piece, stopped: false };
+  /** What may leave now; `stoppedBy` when a stop string was found, after which nothing more may be pushed. */
+  push(piece: string): { readonly text: string; readonly stoppedBy?: string } {
+    if (this.#isOver) return { text: piece };
     const text = this.#held + piece;
     const found = this.#firstStop(text);
     if (found !== undefined) {
       this.#held = '';
       this.#isOver = true;
-      return found.stop === this.#until
-        ? { text, stopped: false }
-        : { text: text.slice(0, found.start), stopped: true };
+      return found.stop === this.#until ? { text } : { text: text.slice(0, found.start), stoppedBy: found.stop };
     }
     const keep = this.#possibleStart(text);
     this.#held = text.slice(keep);
-    return { text: text.slice(0, keep), stopped: false };
+    return { text: text.slice(0, keep) };
   }
 
   /** The text is over: what was held back is no stop string after all. */

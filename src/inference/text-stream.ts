@@ -65,7 +65,7 @@ export class TextStream {
   /** Characters still to be dropped, because they left before. */
   #toDrop: number;
   #heldLength = 0;
-  #stopped = false;
+  #stoppedBy: string | undefined;
 
   constructor(options: TextStreamOptions) {
     const { until } = options;
@@ -75,7 +75,11 @@ export class TextStream {
 
   /** True when a stop string ended the text; pushes after that add nothing. */
   get stopped(): boolean {
-    return this.#stopped;
+    return this.#stoppedBy !== undefined;
+  }
+
+  get stoppedBy(): string | undefined {
+    return this.#stoppedBy;
   }
 
   /** True while text waits that could begin a stop string. */
@@ -85,17 +89,17 @@ export class TextStream {
 
   /** What may leave now. */
   push(piece: string): string {
-    if (this.#stopped || piece === '') return '';
-    const { text, stopped } = this.#stops.push(piece);
-    this.#stopped = stopped;
-    this.#heldLength = stopped ? 0 : this.#heldLength + piece.length - text.length;
+    if (this.stopped || piece === '') return '';
+    const { text, stoppedBy } = this.#stops.push(piece);
+    this.#stoppedBy = stoppedBy;
+    this.#heldLength = this.stopped ? 0 : this.#heldLength + piece.length - text.length;
     return this.#unsent(text);
   }
 
   /** The text is over: what was held back is no stop string. */
   flush(): string {
     this.#heldLength = 0;
-    return this.#stopped ? '' : this.#unsent(this.#stops.flush());
+    return this.stopped ? '' : this.#unsent(this.#stops.flush());
   }
 
   #unsent(text: string): string {

@@ -33,6 +33,7 @@ export class UpstreamOutput {
   readonly #takenMax: number;
   #finishReason: FinishReason | undefined;
   #isCut = false;
+  #stoppedBy: string | undefined;
   #over = false;
   #emitting = false;
 
@@ -96,6 +97,11 @@ export class UpstreamOutput {
     this.flush();
   }
 
+  /** Some servers tell which stop string ended their answer. */
+  stoppedBy(stop: string | undefined): void {
+    this.#stoppedBy ??= stop;
+  }
+
   fail(reason: Failure): void {
     if (this.#over) return;
     this.#over = true;
@@ -132,9 +138,11 @@ export class UpstreamOutput {
     const pushed = this.#stops.push(typeof token === 'string' ? token : token.text);
     this.#granted -= 1;
     this.#position += 1;
+    const isStopped = pushed.stoppedBy !== undefined;
     const isLast = this.#queue.length === 0 && (this.complete || this.isFull);
-    const said = isLast && !pushed.stopped ? pushed.text + this.#stops.flush() : pushed.text;
-    if (pushed.stopped) {
+    const said = isLast && !isStopped ? pushed.text + this.#stops.flush() : pushed.text;
+    if (isStopped) {
+      this.#stoppedBy = pushed.stoppedBy;
       this.#queue.clear();
       this.#isCut = true;
       this.#finishReason = 'stop';
@@ -148,6 +156,9 @@ export class UpstreamOutput {
     if (held !== '') this.#init.emit({ type: 'tokens', position: this.#position, tokens: 0, tokenIds: [], text: held });
     if (this.#over) return;
     this.#over = true;
-    this.#init.emit({ type: 'ended', finishReason, usage: this.#init.usage(this.#position, this.#isCut) });
+    const usage = this.#init.usage(this.#position, this.#isCut);
+    const stopIndex = this.#stoppedBy === undefined ? -1 : this.#init.job.sampling.stop.indexOf(this.#stoppedBy);
+    const stopped = finishReason === 'stop' && stopIndex >= 0 ? { stopIndex } : {};
+    this.#init.emit({ type: 'ended', finishReason, usage, ...stopped });
   }
 }

@@ -196,6 +196,7 @@ export class UpstreamReply implements ExchangeReply {
     const content = this.#textOf(value);
     const calls = listOf(recordOf(choice, 'delta'), 'tool_calls') ?? [];
     const reason = textOf(choice, 'finish_reason') ?? '';
+    this.#output.stoppedBy(textOf(choice, 'stop_reason'));
     this.#usage = usage ?? this.#usage;
     this.#acceptParts({ choice, contents: content === '' ? [] : [content], calls });
     if (reason !== '') this.#finishReason = reason === 'length' ? 'length' : 'stop';
@@ -222,6 +223,7 @@ export class UpstreamReply implements ExchangeReply {
     if (message === undefined && text === undefined)
       return this.#break('answered with something that is no completion');
     this.#usage = recordOf(value, 'usage');
+    this.#output.stoppedBy(textOf(choice, 'stop_reason'));
     this.#acceptParts({ choice, contents: piecesOf(text ?? ''), calls: listOf(message, 'tool_calls') ?? [] });
     return this.#finish(textOf(choice, 'finish_reason') === 'length' ? 'length' : 'stop');
   }

@@ -4,7 +4,7 @@ import { type AnswerEnd, answerReader, callId, type Ended } from '../../src/api/
 import { type Answer } from '../../src/api/dialect.ts';
 import { AnswerCollector } from '../../src/api/presenter.ts';
 import { encodeScoredToken } from '../../src/inference/answer-lines.ts';
-import type { FinishReason, Job, Sampling, ToolUse } from '../../src/inference/engine.ts';
+import type { FinishReason, Job, RunEnd, Sampling, ToolUse } from '../../src/inference/engine.ts';
 import { encodeToolCall } from '../../src/inference/tool-text.ts';
 import { MODEL, requestIdOf, USAGE } from './fakes.ts';
 
@@ -30,8 +30,14 @@ function read(job: Job, pieces: readonly string[], finishReason: FinishReason = 
     const broken = reader.push(piece);
     if (broken !== undefined) return broken.message;
   }
-  const ended: Ended = reader.end(finishReason, USAGE);
+  const ended: Ended = reader.end({ finishReason, usage: USAGE });
   return ended.type === 'failed' ? ended.failure.message : collector.answer(ended.end);
+}
+
+/** Of an answer that may be stopped by "a" or "b". */
+function endOf(end: Partial<RunEnd>): Ended {
+  const reader = answerReader(jobOf(undefined, { stop: ['a', 'b'] }), ID, new AnswerCollector());
+  return reader.end({ finishReason: 'stop', usage: USAGE, ...end });
 }
 
 function cut(text: string, cuts: readonly number[]): string[] {
@@ -48,6 +54,15 @@ describe('the parts of an answer', () => {
     const answer = read(jobOf(), ['Hel', '', 'lo <tool_call>']);
     assert.deepEqual(answer, { ...END, content: 'Hello <tool_call>', tokens: [], calls: [] });
     assert.equal((read(jobOf(), ['x'], 'length') as Answer).finish, 'length');
+  });
+
+  it('end with the stop string that the engine names, and only with one that the client gave', () => {
+    assert.deepEqual(endOf({ stopIndex: 1 }), {
+      type: 'ended',
+      end: { finish: 'stop', usage: USAGE, stopSequence: 'b' },
+    });
+    for (const end of [{}, { stopIndex: 2 }, { stopIndex: 0, finishReason: 'length' }] as const)
+      assert.ok(!JSON.stringify(endOf(end)).includes('stopSequence'));
   });
 
   it('are text and calls, the same however the pieces come', () => {

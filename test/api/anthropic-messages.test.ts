@@ -271,6 +271,27 @@ function eventsOf(text: string): unknown[] {
     });
 }
 
+describe('the end of a message', () => {
+  for (const { name, end, reason, sequence } of [
+    { name: 'is its turn', end: { finish: 'stop' }, reason: 'end_turn', sequence: null },
+    { name: 'is its length', end: { finish: 'length' }, reason: 'max_tokens', sequence: null },
+    { name: 'is a call', end: { finish: 'tool_calls' }, reason: 'tool_use', sequence: null },
+    {
+      name: "is the client's stop sequence",
+      end: { finish: 'stop', stopSequence: 'END' },
+      reason: 'stop_sequence',
+      sequence: 'END',
+    },
+  ] as const)
+    it(`${name}, whole and streamed`, () => {
+      const whole = anthropicReply(HEAD, { ...ANSWER, ...end });
+      assert.deepEqual([whole.stop_reason, whole.stop_sequence], [reason, sequence]);
+      const stream = new AnthropicStream(HEAD).jobEnded(0, { ...end, usage: USAGE });
+      const delta = { stop_reason: reason, stop_sequence: sequence };
+      assert.deepEqual(eventsOf(stream).at(-1), { type: 'message_delta', delta, usage: USAGE_BODY });
+    });
+});
+
 describe('a streamed message', () => {
   it('is a start, blocks of text and tools, one reason and a stop', () => {
     const stream = new AnthropicStream(HEAD);

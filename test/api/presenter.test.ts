@@ -40,7 +40,7 @@ function say(body: object, pieces: readonly string[]): { readonly sent: string; 
     assert.equal(shown.text(0, piece), undefined);
     sent += shown.take();
   }
-  assert.equal(shown.ended(0, 'stop', USAGE), undefined);
+  assert.equal(shown.ended(0, { finishReason: 'stop', usage: USAGE }), undefined);
   const last = shown.finish(TIMES);
   return { sent: sent + shown.take(), last };
 }
@@ -133,7 +133,7 @@ describe('what leaves for the client', () => {
       const asked: Asked = { ...askedOf({ tools: TOOLS }), show: { type: 'stream', open: () => writer } };
       const shown = presenter({ asked, head: { requestId, model: MODEL, createdMs: 0 }, runIds: [requestId] });
       for (const piece of pieces) shown.text(0, piece);
-      shown.ended(0, 'stop', USAGE);
+      shown.ended(0, { finishReason: 'stop', usage: USAGE });
       shown.finish(TIMES);
       assert.equal(shown.take(), sent);
     }

@@ -22,6 +22,7 @@ async function open(options: FakeUpstreamOptions): Promise<OpenedEngine> {
     engine,
     model,
     exact: true,
+    hidesStops: true,
     close: async () => {
       await engine.close();
       await fake.close();

@@ -15,6 +15,8 @@ export interface OpenedEngine {
   readonly model: ModelId;
   /** Equal prompts give equal answers at temperature 0, and a resumed answer goes on exactly where it stopped. */
   readonly exact: boolean;
+  /** It may end at a stop string without telling at which. */
+  readonly hidesStops?: boolean;
   /** Two prompts that are answered with `ANSWER_TOKENS` tokens or more. */
   readonly prompts?: readonly [string, string];
   close(): Promise<void>;
@@ -262,11 +264,16 @@ export function engineContract(name: string, open: () => Promise<OpenedEngine>):
     it('keeps a stop string out of the text, also across two tokens', async () => {
       const whole = await answer();
       const stop = stopAcrossTokens(whole);
-      const stopped = await answer(job({ sampling: { stop: [stop] } }));
+      const stopped = await answer(job({ sampling: { stop: ['\u0007never', stop] } }));
       assert.ok(!stopped.text.includes(stop));
       if (!opened.exact) return;
       assert.equal(stopped.text, whole.text.slice(0, whole.text.indexOf(stop)));
-      assert.equal((await stopped.ended()).finishReason, 'stop');
+      const { finishReason, stopIndex } = await stopped.ended();
+      assert.equal(finishReason, 'stop');
+      assert.ok(
+        opened.hidesStops === true ? stopIndex === undefined || stopIndex === 1 : stopIndex === 1,
+        `${stopIndex}`,
+      );
     });
 
     it('leaves the text whole when the stop string never comes', async () => {
@@ -275,6 +282,7 @@ export function engineContract(name: string, open: () => Promise<OpenedEngine>):
       const stop = `${whole.text.at(-1) ?? 'x'}\u0007`;
       const recording = await answer(job({ sampling: { stop: [stop] } }));
       assert.equal((await recording.ended()).finishReason, 'length');
+      assert.equal((await recording.ended()).stopIndex, undefined);
       if (opened.exact) assert.equal(recording.text, whole.text);
     });
 

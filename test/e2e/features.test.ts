@@ -97,6 +97,19 @@ describe('a far node with an upstream', function () {
     }
   });
 
+  it('tells which stop sequence ended a message, streamed or not', async () => {
+    const anthropic = new Anthropic({ baseURL: front.api, apiKey: 'none', maxRetries: 0 });
+    const ask = { ...ASK, max_tokens: 100, stop_sequences: ['unheard', 'nk'] };
+    for (const { content, stop_reason: reason, stop_sequence: sequence } of [
+      await anthropic.messages.create(ask),
+      await anthropic.messages.stream(ask).finalMessage(),
+    ]) {
+      const [said] = content;
+      assert.ok(said?.type === 'text');
+      assert.deepEqual([said.text, reason, sequence], ['Ho', 'stop_sequence', 'nk']);
+    }
+  });
+
   it('counts the tokens of a request where the model is, and lists the models for either client', async () => {
     const anthropic = new Anthropic({ baseURL: front.api, apiKey: 'none', maxRetries: 0 });
     assert.deepEqual(await anthropic.messages.countTokens(ASK), { input_tokens: 7 });

@@ -60,7 +60,13 @@ class Claimant {
 
   #send(): void {
     const bytes = this.#isGone ? undefined : this.#link.take(65_536);
-    if (bytes !== undefined) this.#pair.ends[0].send(bytes);
+    if (bytes === undefined) return;
+    try {
+      this.#pair.ends[0].send(bytes);
+    } catch {
+      // Thrown out, and not told yet.
+      this.#isGone = true;
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { FRAME_PAYLOAD_BYTES_MAX, writeFrameHeader } from '../../src/inference/f
 import { type Broken, LINK, type Link } from '../../src/inference/link.ts';
 import type { Answer } from '../../src/inference/messages.ts';
 import { SEND_QUEUE } from '../../src/inference/send-queue.ts';
-import { INFERENCE } from '../../src/params.ts';
+import { INFERENCE, LIMITS } from '../../src/params.ts';
 import { End, settle, TOKENS, USAGE, WRITE } from './link-ends.ts';
 
 const LOAD = { busy: 4, queued: 8, slotMs: 900, prefillUsPerToken: 250, decodeMs: 30, arrivalsPerKs: 77 };
@@ -17,6 +17,8 @@ const ANSWERS: readonly Answer[] = [
 ];
 const LAST: readonly Answer[] = [
   { type: 'ended', finishReason: 'length', usage: USAGE },
+  { type: 'ended', finishReason: 'stop', usage: USAGE },
+  { type: 'ended', finishReason: 'stop', usage: USAGE, stopIndex: LIMITS.stopSequences - 1 },
   { type: 'failed', failure: { code: 'engine-failed', message: 'gone' } },
   { type: 'refused', failure: { code: 'busy', message: 'full', param: 'model', retryAfterMs: 2_000 }, load: LOAD },
   { type: 'refused', failure: { code: 'draining', message: 'bye' }, load: undefined },

@@ -5,10 +5,10 @@ import { StopStrings } from '../../src/inference/stop-strings.ts';
 describe('stop strings', () => {
   it('hold back what may become one, and give it back when it does not', () => {
     const stops = new StopStrings(['</end>']);
-    assert.deepEqual(stops.push('a </e'), { text: 'a ', stopped: false });
-    assert.deepEqual(stops.push('n'), { text: '', stopped: false });
-    assert.deepEqual(stops.push('tire'), { text: '</entire', stopped: false });
-    assert.deepEqual(stops.push('<'), { text: '', stopped: false });
+    assert.deepEqual(stops.push('a </e'), { text: 'a ' });
+    assert.deepEqual(stops.push('n'), { text: '' });
+    assert.deepEqual(stops.push('tire'), { text: '</entire' });
+    assert.deepEqual(stops.push('<'), { text: '' });
     assert.equal(stops.flush(), '<');
     assert.equal(stops.flush(), '');
   });
@@ -25,6 +25,11 @@ describe('stop strings', () => {
       assert.deepEqual(feed(stop, pieces), { text: expected, stopped: true });
   });
 
+  it('say which of them it was', () => {
+    assert.deepEqual(new StopStrings(['x', 'b', 'bc']).push('abc'), { text: 'a', stoppedBy: 'b' });
+    assert.deepEqual(new StopStrings(['x'], { until: 'b' }).push('abx'), { text: 'abx' });
+  });
+
   it('mean nothing behind the text that ends their reign', () => {
     for (const { pieces, expected, stopped } of [
       { pieces: ['a<x>b\nc'], expected: 'a<x>b\nc', stopped: false },
@@ -39,7 +44,7 @@ describe('stop strings', () => {
         if (isStopped) break;
         const pushed = stops.push(piece);
         text += pushed.text;
-        isStopped = pushed.stopped;
+        isStopped = pushed.stoppedBy !== undefined;
       }
       assert.deepEqual([text, isStopped], [expected, stopped]);
     }
@@ -75,7 +80,7 @@ function feed(stop: readonly string[], pieces: readonly string[]): { text: strin
   for (const piece of pieces) {
     const pushed = stops.push(piece);
     text += pushed.text;
-    if (pushed.stopped) return { text, stopped: true };
+    if (pushed.stoppedBy !== undefined) return { text, stopped: true };
   }
   return { text: text + stops.flush(), stopped: false };
 }

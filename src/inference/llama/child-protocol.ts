@@ -4,7 +4,7 @@
  * fit ends the child. The child trusts its parent. The child sends arrays, one for each turn of its event loop.
  * Limits: below; text of the child that people may read is cut and cleaned.
  */
-import type { ChatMessage, FinishReason, Resume, Sampling, Task, Usage } from '../engine.ts';
+import type { ChatMessage, Resume, RunEnd, Sampling, Task, Usage } from '../engine.ts';
 
 /** Where conversations are kept that have no slot; of one model, for one process after the other. */
 export interface KeepDirectory {
@@ -75,7 +75,7 @@ export type ChildMessage =
       readonly tokenIds: readonly number[];
       readonly text: string;
     }
-  | { readonly type: 'ended'; readonly runId: number; readonly finishReason: FinishReason; readonly usage: Usage }
+  | ({ readonly type: 'ended'; readonly runId: number } & RunEnd)
   | {
       readonly type: 'too-long';
       readonly runId: number;
@@ -164,9 +164,10 @@ function parseRunMessage(item: Readonly<Record<string, unknown>>, runId: number)
       return parseCounts(item, runId);
     case 'ended': {
       const usage = parseUsage(item['usage']);
-      const { finishReason } = item;
+      const { finishReason, stopIndex } = item;
       if (usage === undefined || (finishReason !== 'stop' && finishReason !== 'length')) return undefined;
-      return { type: 'ended', runId, finishReason, usage };
+      if (stopIndex === undefined) return { type: 'ended', runId, finishReason, usage };
+      return isCount(stopIndex) ? { type: 'ended', runId, finishReason, usage, stopIndex } : undefined;
     }
     case 'failed':
     case 'refused':

@@ -7,7 +7,7 @@
  * Limits: resumed sampling is as random as the seed, but not the same draw; cancel takes effect between two evaluations.
  */
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
-import type { FinishReason, Sampling, Usage } from '../engine.ts';
+import type { FinishReason, RunEnd, Sampling } from '../engine.ts';
 import { TextStream, TokenText } from '../text-stream.ts';
 import { TOOL_CALL_START } from '../tool-text.ts';
 import type { Batching, Seat } from './batching.io.ts';
@@ -37,11 +37,6 @@ export interface GenerationOptions {
   /** For a sampler without a seed of the client's. */
   readonly randomSeed: number;
   readonly report: (message: ChildMessage) => void;
-}
-
-export interface GenerationEnd {
-  readonly finishReason: FinishReason;
-  readonly usage: Usage;
 }
 
 type Tokens = ReturnType<LlamaContextSequence['evaluate']>;
@@ -97,7 +92,7 @@ export class Generation {
   }
 
   /** Undefined when it was cancelled. Throws what the engine throws. */
-  async run(): Promise<GenerationEnd | undefined> {
+  async run(): Promise<RunEnd | undefined> {
     const over = this.#overBeforeItBegan();
     if (over !== undefined) return this.#end(over);
     try {
@@ -107,7 +102,7 @@ export class Generation {
     }
   }
 
-  async #generate(): Promise<GenerationEnd | undefined> {
+  async #generate(): Promise<RunEnd | undefined> {
     const { sequence, loaded, credit, seat } = this.#options;
     const rest = this.#tokens.slice(sequence.nextTokenIndex);
     if (rest.length === 0) throw new Error('the prompt is empty');
@@ -240,10 +235,13 @@ export class Generation {
     return this.#stream.push(this.#text.flush()) + this.#stream.flush();
   }
 
-  #end(finishReason: FinishReason): GenerationEnd {
-    const { length: promptTokens } = this.#options.prompt;
+  #end(finishReason: FinishReason): RunEnd {
+    const { prompt, command } = this.#options;
+    const { length: promptTokens } = prompt;
     const usage = { promptTokens, completionTokens: this.#position, cachedTokens: this.#cachedTokens };
-    return { finishReason, usage };
+    const { stoppedBy } = this.#stream;
+    const stopIndex = stoppedBy === undefined ? -1 : command.sampling.stop.indexOf(stoppedBy);
+    return { finishReason, usage, ...(stopIndex < 0 ? {} : { stopIndex }) };
   }
 
   #samplingOptions(): SequenceEvaluateOptions {

@@ -5,7 +5,7 @@
  */
 import { unreachable } from '../../assert.ts';
 import { type Failure, failure } from '../../errors.ts';
-import type { Job, EngineEvent } from '../engine.ts';
+import type { EngineEvent, Job, RunEnd } from '../engine.ts';
 import type { ChildMessage, StartCommand } from './child-protocol.ts';
 import { contextFailure } from './problems.ts';
 
@@ -93,7 +93,7 @@ export class ModelRun {
         return this.#acceptTokens(message);
       case 'ended':
         if (this.#open && message.usage.completionTokens !== this.#position) return 'its usage does not fit its tokens';
-        this.#finish({ type: 'ended', finishReason: message.finishReason, usage: message.usage });
+        this.#finish(endedEvent(message, this.#prepared.job));
         return undefined;
       case 'too-long':
         this.fail(contextFailure(message, this.#prepared.job.task, this.#position));
@@ -130,4 +130,10 @@ export class ModelRun {
 /** True for the last message of a run: its slot is free. */
 export function isLast(message: RunMessage): boolean {
   return message.type !== 'progress' && message.type !== 'tokens';
+}
+
+/** The child may only name what there is. */
+function endedEvent({ finishReason, usage, stopIndex }: RunEnd, { sampling }: Job): EngineEvent {
+  const isKnown = finishReason === 'stop' && stopIndex !== undefined && stopIndex < sampling.stop.length;
+  return { type: 'ended', finishReason, usage, ...(isKnown ? { stopIndex } : {}) };
 }
