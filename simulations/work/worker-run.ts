@@ -6,7 +6,7 @@
  * and costs the others nothing. It ends exactly once, and says nothing after a cancel.
  */
 import type { Job, EngineEvent, EngineRun, FinishReason } from '../../src/inference/engine.ts';
-import { StopStrings } from '../../src/inference/stop-strings.ts';
+import { stopIndexOf, StopStrings } from '../../src/inference/stop-strings.ts';
 import { markOf, tokensText } from './numbered-text.ts';
 import type { Sequence } from './prefix-cache.ts';
 
@@ -179,8 +179,8 @@ export class SimulatedRun implements EngineRun {
     if (!this.#close()) return;
     const usage = { promptTokens, completionTokens, cachedTokens };
     if (this.#stoppedBy === undefined) return this.setup.on({ type: 'ended', finishReason, usage });
-    const stopIndex = this.setup.job.sampling.stop.indexOf(this.#stoppedBy);
-    return this.setup.on({ type: 'ended', finishReason: 'stop', usage, stopIndex });
+    const stopped = stopIndexOf(this.setup.job.sampling.stop, this.#stoppedBy);
+    return this.setup.on({ type: 'ended', finishReason: 'stop', usage, ...stopped });
   }
 
   /** False when it was closed before. */

@@ -9,7 +9,7 @@ import type { ModelId } from '../ids.ts';
 import { encodeScoredToken, scoredText } from './answer-lines.ts';
 import type { EngineEvent, EngineRun, FinishReason, Job } from './engine.ts';
 import { type Reply, SCRIPTED_WORDS } from './scripted-replies.ts';
-import { StopStrings } from './stop-strings.ts';
+import { stopIndexOf, StopStrings } from './stop-strings.ts';
 import { TOOL_CALL_START } from './tool-text.ts';
 
 export interface ScriptedRunOptions {
@@ -131,8 +131,8 @@ export class ScriptedRun implements EngineRun {
     if (finishReason === undefined || !this.#close()) return;
     const { promptTokens } = this.#options;
     const usage = { promptTokens, completionTokens: this.#position, cachedTokens: 0 };
-    const stopIndex = this.#stoppedBy === undefined ? -1 : this.#options.job.sampling.stop.indexOf(this.#stoppedBy);
-    this.#options.on({ type: 'ended', finishReason, usage, ...(stopIndex < 0 ? {} : { stopIndex }) });
+    const stopped = stopIndexOf(this.#options.job.sampling.stop, this.#stoppedBy);
+    this.#options.on({ type: 'ended', finishReason, usage, ...stopped });
   }
 
   /** False when it was closed before. */

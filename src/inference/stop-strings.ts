@@ -6,6 +6,7 @@
  * Behind `until`, where that is given, nothing is a stop string any more: the text has gone over to something else, in
  * which a line end, say, ends nothing.
  */
+import type { RunEnd } from './engine.ts';
 
 export interface StopStringsOptions {
   readonly until?: string;
@@ -70,4 +71,10 @@ export class StopStrings {
     }
     return earliest;
   }
+}
+
+/** The place of the string that ended an answer among those of its request; nothing where it was none of them. */
+export function stopIndexOf(stops: readonly string[], stoppedBy: string | undefined): Pick<RunEnd, 'stopIndex'> {
+  const stopIndex = stoppedBy === undefined ? -1 : stops.indexOf(stoppedBy);
+  return stopIndex < 0 ? {} : { stopIndex };
 }

@@ -10,7 +10,7 @@ import type { Failure } from '../errors.ts';
 import { LIMITS } from '../params.ts';
 import { encodeScoredToken, type ScoredToken } from './answer-lines.ts';
 import type { EngineEvent, FinishReason, Job, Usage } from './engine.ts';
-import { StopStrings } from './stop-strings.ts';
+import { stopIndexOf, StopStrings } from './stop-strings.ts';
 import { TOOL_CALL_START } from './tool-text.ts';
 import { TokenQueue } from './upstream-queue.ts';
 
@@ -157,8 +157,7 @@ export class UpstreamOutput {
     if (this.#over) return;
     this.#over = true;
     const usage = this.#init.usage(this.#position, this.#isCut);
-    const stopIndex = this.#stoppedBy === undefined ? -1 : this.#init.job.sampling.stop.indexOf(this.#stoppedBy);
-    const stopped = finishReason === 'stop' && stopIndex >= 0 ? { stopIndex } : {};
+    const stopped = finishReason === 'stop' ? stopIndexOf(this.#init.job.sampling.stop, this.#stoppedBy) : {};
     this.#init.emit({ type: 'ended', finishReason, usage, ...stopped });
   }
 }

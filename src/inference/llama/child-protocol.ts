@@ -211,10 +211,10 @@ function parseUsage(value: unknown): Usage | undefined {
   return cachedTokens <= promptTokens ? { promptTokens, completionTokens, cachedTokens } : undefined;
 }
 
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

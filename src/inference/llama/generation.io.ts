@@ -8,6 +8,7 @@
  */
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
 import type { FinishReason, RunEnd, Sampling } from '../engine.ts';
+import { stopIndexOf } from '../stop-strings.ts';
 import { TextStream, TokenText } from '../text-stream.ts';
 import { TOOL_CALL_START } from '../tool-text.ts';
 import type { Batching, Seat } from './batching.io.ts';
@@ -239,9 +240,7 @@ export class Generation {
     const { prompt, command } = this.#options;
     const { length: promptTokens } = prompt;
     const usage = { promptTokens, completionTokens: this.#position, cachedTokens: this.#cachedTokens };
-    const { stoppedBy } = this.#stream;
-    const stopIndex = stoppedBy === undefined ? -1 : command.sampling.stop.indexOf(stoppedBy);
-    return { finishReason, usage, ...(stopIndex < 0 ? {} : { stopIndex }) };
+    return { finishReason, usage, ...stopIndexOf(command.sampling.stop, this.#stream.stoppedBy) };
   }
 
   #samplingOptions(): SequenceEvaluateOptions {

@@ -4,6 +4,7 @@
  * beginning of another. Pure; the files are `state-files.io.ts`.
  * Limits: found by comparing tokens one by one, which is quick for the few dozen that there are.
  */
+import { isCount, isRecord } from './child-protocol.ts';
 import { KEPT_TOKENS_MIN } from './slot-choice.ts';
 
 /** Source: guess, far more than fit. */
@@ -108,12 +109,4 @@ function sharedBeginning(left: readonly number[], right: readonly number[]): num
   let shared = 0;
   while (shared < length && left[shared] === right[shared]) shared += 1;
   return shared;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }

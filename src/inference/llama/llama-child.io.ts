@@ -77,14 +77,14 @@ async function load(command: Extract<ParentMessage, { type: 'load' }>): Promise<
   try {
     const { loadModel } = await import('./loaded-model.io.ts');
     const { GrammarStates } = await import('./grammar-state.io.ts');
-    const { StateFiles: States } = await import('./state-files.io.ts');
+    const { StateFiles } = await import('./state-files.io.ts');
     const loaded = await loadModel(command, async (phase) => announce({ type: 'phase', phase }));
     serving = {
       loaded,
       slots: new Slots(loaded.sequences),
       grammars: new GrammarStates(loaded.model),
       lists: new Lists(loaded),
-      states: command.keep === undefined ? undefined : await States.open(command.keep, loaded),
+      states: command.keep === undefined ? undefined : await StateFiles.open(command.keep, loaded),
     };
     outbox.push({ type: 'ready', contextTokens: loaded.contextTokens, slots: loaded.sequences.length });
   } catch (error) {

@@ -24,7 +24,7 @@ const LIST_FILE = 'list.json';
 const CHUNK_BYTES = 1_048_576;
 /** Of one file beside answers. Source: measured: about 1 ms for a megabyte, for which they pause; 150 ms are too much. */
 const BYTES_MAX_BESIDE_ANSWERS = 2 ** 27;
-/** What a file has besides keys and values. Source: measured (the tokens, and a head). */
+/** What a file may have besides keys and values. Source: guess: the tokens and a head were 0.05 % (measured, 134M). */
 const OVERHEAD = 1.02;
 
 interface Written {
