@@ -179,6 +179,27 @@ describe('the reply of an upstream', () => {
     }
   });
 
+  it('tells which stop string it was, where the upstream does, and only one that was asked for', () => {
+    const sampling = { stop: ['x', 'END'] };
+    for (const { reason, stop, expected } of [
+      { reason: 'stop', stop: 'END', expected: 1 },
+      { reason: 'stop', stop: 'other', expected: undefined },
+      { reason: 'stop', stop: 7, expected: undefined },
+      { reason: 'stop', stop: null, expected: undefined },
+      { reason: 'length', stop: 'END', expected: undefined },
+    ]) {
+      const streamed = event({ choices: [{ index: 0, delta: {}, finish_reason: reason, stop_reason: stop }] });
+      assert.equal(read({ sampling }, utf8(delta('a') + streamed + DONE)).ended?.stopIndex, expected);
+      const { reply, ended } = open({ sampling });
+      reply.begin('json');
+      reply.grant(9);
+      const choice = { message: { content: 'a' }, finish_reason: reason, stop_reason: stop };
+      reply.data(utf8(JSON.stringify({ choices: [choice] })));
+      reply.end();
+      assert.equal(ended()?.stopIndex, expected);
+    }
+  });
+
   it('understands one JSON body instead of a stream, word by word', () => {
     const body = {
       choices: [{ message: { role: 'assistant', content: 'one two\nthree ' }, finish_reason: 'length' }],
